@@ -8,7 +8,7 @@
 #include "dataplane/rule.h"
 
 #include <cstdint>
-#include <string>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -47,8 +47,9 @@ class Eswitch {
   // others standing. When it returns, packets see the new rules.
   virtual Task<std::vector<Result<void>>> apply(std::vector<RuleChange> changes) = 0;
 
-  // The rules that the device holds now, ordered by key, with their counters.
-  virtual Task<std::vector<HeldRule>> read_rules() = 0;
+  // The rules that the device holds now, ordered by key, with their counters: all of them, or those
+  // that serve `owner` (Rule::owner).
+  virtual Task<std::vector<HeldRule>> read_rules(std::optional<EswitchPort> owner) = 0;
 
   // The uplink first, then the functions.
   virtual Task<std::vector<PortState>> read_ports() = 0;
