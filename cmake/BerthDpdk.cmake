@@ -8,9 +8,11 @@ target_include_directories(DPDK::dpdk SYSTEM INTERFACE ${DPDK_INCLUDE_DIRS})
 # Every unit that includes a DPDK header needs rte_config.h first and SSE4.2 (pkg-config says both).
 string(REPLACE "-include;rte_config.h" "SHELL:-include rte_config.h" dpdk_options "${DPDK_CFLAGS_OTHER}")
 target_compile_options(DPDK::dpdk INTERFACE ${dpdk_options})
-target_compile_definitions(DPDK::dpdk INTERFACE ALLOW_EXPERIMENTAL_API
-  # Under the thread sanitizer rings must use atomics it can see, instead of x86 barriers.
-  $<$<STREQUAL:${BERTH_SANITIZE},thread>:RTE_USE_C11_MEM_MODEL>)
+target_compile_definitions(DPDK::dpdk INTERFACE ALLOW_EXPERIMENTAL_API)
+if(BERTH_SANITIZE STREQUAL "thread")
+  # Rings must use atomics that the sanitizer can see, instead of x86 barriers.
+  target_compile_definitions(DPDK::dpdk INTERFACE RTE_USE_C11_MEM_MODEL)
+endif()
 target_link_libraries(DPDK::dpdk INTERFACE ${DPDK_LINK_LIBRARIES})
 
 find_library(BERTH_DPDK_BUS_VDEV rte_bus_vdev REQUIRED HINTS ${DPDK_LIBDIR} ${DPDK_LIBRARY_DIRS})

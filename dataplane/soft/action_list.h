@@ -1,0 +1,69 @@
+// A rule's actions, lowered: what the worker does to a packet that the rule matched.
+//
+// The order of execution is fixed and is the hardware's: decap, count, meter, modify, encap, fate.
+#pragma once
+
+#include "dataplane/soft/encap.h"
+#include "dataplane/soft/field_vector.h"
+#include "dataplane/soft/port_map.h"
+#include "dataplane/soft/rule_error.h"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include <rte_flow.h>
+
+namespace berth::soft {
+
+enum class Fate : std::uint8_t { kDrop, kJump, kPort };
+
+enum class ModifyField : std::uint8_t {
+  kSourceMac,
+  kDestinationMac,
+  kIpv4Source,
+  kIpv4Destination,
+  kIpv4Ttl,
+  kIpv6Source,
+  kIpv6Destination,
+  kIpv6HopLimit,
+  kSourcePort,
+  kDestinationPort,
+  kTag,
+};
+
+// What a modification of a field needs and costs.
+struct ModifyShape {
+  ModifyField field;
+  std::uint8_t bytes;         // length of the value
+  std::uint16_t needs;        // Presence bits of the layer that the pattern must demand; 0 for tags
+  const char* missing_error;  // what to say when it does not
+};
+
+// Null when the profile has no such destination (HP-27).
+const ModifyShape* modify_shape(rte_flow_field_id field);
+
+// SET of a whole header field, or of some bits of a tag.
+struct Modify {
+  ModifyField field{};
+  std::uint8_t tag_index = 0;
+  std::uint32_t tag_value = 0;  // already in place, zero outside tag_mask
+  std::uint32_t tag_mask = 0;
+  std::array<std::uint8_t, 16> value{};  // header fields, wire order, modify_shape().bytes of it
+};
+
+struct ActionList {
+  bool decap = false;
+  bool count = false;
+  Fate fate = Fate::kDrop;
+  PortIndex port = kNoPort;      // Fate::kPort
+  std::uint32_t jump_group = 0;  // Fate::kJump
+  std::optional<EncapHeader> encap = {};
+  std::vector<Modify> modifies = {};
+};
+
+// Only for actions that passed the profile check; what is left to refuse is the encap definition.
+RuleResult<ActionList> lower_actions(const rte_flow_action actions[], const PortMap& ports);
+
+}  // namespace berth::soft

@@ -1,0 +1,69 @@
+#include "dataplane/soft/devargs.h"
+
+#include <array>
+#include <charconv>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include <rte_kvargs.h>
+
+namespace berth::soft {
+namespace {
+
+struct KvargsDeleter {
+  void operator()(rte_kvargs* arguments) const { rte_kvargs_free(arguments); }
+};
+
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+int collect(const char* key, const char* value, void* pairs) {
+  static_cast<Pairs*>(pairs)->emplace_back(key, value != nullptr ? value : "");
+  return 0;
+}
+
+}  // namespace
+
+std::expected<SwitchConfig, std::string> parse_devargs(const char* text) {
+  static constexpr std::array kKeys{
+      "uplink",     "function",     "max_rules", "max_counters", "max_groups",
+      "max_encaps", "match_dwords", "mbufs",     "agent_ring",   static_cast<const char*>(nullptr)};
+  const std::unique_ptr<rte_kvargs, KvargsDeleter> arguments(
+      rte_kvargs_parse(text != nullptr ? text : "", kKeys.data()));
+  if (arguments == nullptr)
+    return std::unexpected("malformed arguments, or one that net_berth does not know");
+  Pairs pairs;
+  rte_kvargs_process(arguments.get(), nullptr, &collect, &pairs);
+
+  SwitchConfig config;
+  const std::array<std::pair<std::string_view, std::uint32_t*>, 7> numbers{{
+      {"max_rules", &config.pools.rules},
+      {"max_counters", &config.pools.counters},
+      {"max_groups", &config.pools.groups},
+      {"max_encaps", &config.pools.encaps},
+      {"match_dwords", &config.limits.match_dwords},
+      {"mbufs", &config.mbufs},
+      {"agent_ring", &config.agent_ring},
+  }};
+  for (const auto& [key, value] : pairs) {
+    if (key == "uplink") {
+      if (!config.uplink.empty()) return std::unexpected("uplink= is given twice");
+      config.uplink = value;
+    } else if (key == "function") {
+      config.functions.push_back(value);
+    } else {
+      for (const auto& [name, number] : numbers) {
+        if (name != key) continue;
+        const char* end = value.data() + value.size();
+        const auto parsed = std::from_chars(value.data(), end, *number);
+        if (parsed.ec != std::errc() || parsed.ptr != end || *number == 0) {
+          return std::unexpected(key + "= needs a number above 0");
+        }
+      }
+    }
+  }
+  if (config.uplink.empty()) return std::unexpected("uplink= is missing");
+  return config;
+}
+
+}  // namespace berth::soft

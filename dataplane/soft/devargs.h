@@ -1,0 +1,31 @@
+// The arguments of a net_berth virtual device:
+//   uplink=NAME      the ethdev behind the uplink port (required)
+//   function=NAME    the ethdev behind the next function; once per function
+//   max_rules= max_counters= max_groups= max_encaps=   sizes of the fixed pools
+//   match_dwords=    4-byte selectors of the match definer that rules may use (5; 11 on the newest NICs)
+//   mbufs=           packet buffers for all ports together
+//   agent_ring=      packets that wait for the agent, per port and direction
+#pragma once
+
+#include "dataplane/soft/profile.h"
+#include "dataplane/soft/rule_book.h"
+
+#include <expected>
+#include <string>
+#include <vector>
+
+namespace berth::soft {
+
+struct SwitchConfig {
+  std::string uplink;
+  std::vector<std::string> functions;
+  PoolSizes pools;
+  ProfileLimits limits;
+  std::uint32_t mbufs = 0;  // 0: by the number of ports
+  std::uint32_t agent_ring = 512;
+};
+
+// The error is a sentence that names the argument.
+std::expected<SwitchConfig, std::string> parse_devargs(const char* text);
+
+}  // namespace berth::soft

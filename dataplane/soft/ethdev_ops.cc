@@ -1,0 +1,230 @@
+#include "dataplane/soft/ethdev_ops.h"
+
+#include "dataplane/soft/flow_ops.h"
+#include "dataplane/soft/soft_switch.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace berth::soft {
+namespace {
+
+constexpr std::uint32_t kMaxPacketBytes = 65535;
+
+EthdevPort& port_of(const rte_eth_dev* ethdev) {
+  return *static_cast<EthdevPort*>(ethdev->data->dev_private);
+}
+
+SwitchPort& switch_port(EthdevPort& port) {
+  return port.owner->port(port.index);
+}
+
+std::uint16_t receive(void* queue, rte_mbuf** packets, std::uint16_t count) {
+  EthdevPort& port = *static_cast<EthdevPort*>(queue);
+  SwitchPort& source = switch_port(port);
+  const unsigned taken =
+      rte_ring_sc_dequeue_burst(source.to_agent.get(), reinterpret_cast<void**>(packets), count, nullptr);
+  for (unsigned i = 0; i < taken; ++i) {
+    packets[i]->port = port.ethdev->data->port_id;
+    source.counters.agent_received.add(packets[i]->pkt_len);
+  }
+  return static_cast<std::uint16_t>(taken);
+}
+
+std::uint16_t transmit(void* queue, rte_mbuf** packets, std::uint16_t count) {
+  SwitchPort& target = switch_port(*static_cast<EthdevPort*>(queue));
+  // A queued packet may be gone before we read its length again: count first.
+  std::uint64_t bytes = 0;
+  const unsigned room = std::min<unsigned>(count, rte_ring_free_count(target.from_agent.get()));
+  for (unsigned i = 0; i < room; ++i) bytes += packets[i]->pkt_len;
+  const unsigned sent =
+      rte_ring_sp_enqueue_burst(target.from_agent.get(), reinterpret_cast<void**>(packets), room, nullptr);
+  target.counters.agent_sent.add(sent, bytes);
+  if (sent < count) target.counters.agent_refused.add(count - sent, 0);
+  return static_cast<std::uint16_t>(sent);
+}
+
+int configure(rte_eth_dev* /*ethdev*/) {
+  return 0;
+}
+
+int start(rte_eth_dev* ethdev) {
+  EthdevPort& port = port_of(ethdev);
+  if (port.is_proxy()) {
+    if (const int failed = port.owner->start(); failed != 0) return failed;
+  } else if (!port.owner->is_started()) {
+    return -EAGAIN;  // HP-42: the proxy first
+  }
+  port.is_started = true;
+  switch_port(port).agent_listens.store(true, std::memory_order_relaxed);
+  ethdev->data->dev_link.link_status = RTE_ETH_LINK_UP;
+  return 0;
+}
+
+int stop(rte_eth_dev* ethdev) {
+  EthdevPort& port = port_of(ethdev);
+  if (port.is_proxy()) {
+    const bool is_used = std::ranges::any_of(
+        port.owner->ethdevs(), [](const auto& other) { return !other->is_proxy() && other->is_started; });
+    if (is_used) return -EBUSY;  // HP-42: the representors first
+    port.owner->stop();
+  }
+  port.is_started = false;
+  switch_port(port).agent_listens.store(false, std::memory_order_relaxed);
+  ethdev->data->dev_link.link_status = RTE_ETH_LINK_DOWN;
+  return 0;
+}
+
+int close(rte_eth_dev* ethdev) {
+  EthdevPort& port = port_of(ethdev);
+  if (port.is_proxy()) port.owner->stop();
+  port.is_started = false;
+  port.owner->forget_ethdev(port);
+  return 0;
+}
+
+int infos_get(rte_eth_dev* ethdev, rte_eth_dev_info* info) {
+  const EthdevPort& port = port_of(ethdev);
+  info->max_mac_addrs = 1;
+  info->max_rx_pktlen = kMaxPacketBytes;
+  info->max_rx_queues = 1;
+  info->max_tx_queues = 1;
+  info->tx_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+  info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_SCATTER;
+  info->flow_type_rss_offloads = RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_SCTP;
+  info->switch_info.name = port.owner->name().c_str();
+  info->switch_info.domain_id = port.owner->domain();
+  info->switch_info.port_id = port.index;
+  return 0;
+}
+
+int rx_queue_setup(rte_eth_dev* ethdev, std::uint16_t queue, std::uint16_t, unsigned, const rte_eth_rxconf*,
+                   rte_mempool*) {
+  ethdev->data->rx_queues[queue] = ethdev->data->dev_private;
+  return 0;
+}
+
+int tx_queue_setup(rte_eth_dev* ethdev, std::uint16_t queue, std::uint16_t, unsigned, const rte_eth_txconf*) {
+  ethdev->data->tx_queues[queue] = ethdev->data->dev_private;
+  return 0;
+}
+
+int link_update(rte_eth_dev* ethdev, int /*wait*/) {
+  rte_eth_link link{};
+  link.link_speed = RTE_ETH_SPEED_NUM_10G;
+  link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
+  link.link_status = ethdev->data->dev_started != 0 ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
+  return rte_eth_linkstatus_set(ethdev, &link);
+}
+
+// The representor's own traffic: what the agent took and gave. The port's whole traffic is in xstats.
+int stats_get(rte_eth_dev* ethdev, rte_eth_stats* stats) {
+  const PortCounters& counters = switch_port(port_of(ethdev)).counters;
+  stats->ipackets = counters.agent_received.packets();
+  stats->ibytes = counters.agent_received.bytes();
+  stats->imissed = counters.miss_dropped.packets();
+  stats->opackets = counters.agent_sent.packets();
+  stats->obytes = counters.agent_sent.bytes();
+  stats->oerrors = counters.agent_refused.packets();
+  return 0;
+}
+
+struct Statistic {
+  const char* name;
+  PacketCounter PortCounters::* counter;
+};
+constexpr std::array kStatistics{
+    Statistic{"function_received", &PortCounters::received},
+    Statistic{"function_sent", &PortCounters::sent},
+    Statistic{"function_send_dropped", &PortCounters::send_dropped},
+    Statistic{"missed", &PortCounters::missed},
+    Statistic{"miss_dropped", &PortCounters::miss_dropped},
+    Statistic{"malformed", &PortCounters::malformed},
+};
+
+// Packets of each statistic, then bytes of each.
+int xstats_get(rte_eth_dev* ethdev, rte_eth_xstat* values, unsigned count) {
+  constexpr unsigned kCount = 2 * kStatistics.size();
+  if (count < kCount || values == nullptr) return kCount;
+  const PortCounters& counters = switch_port(port_of(ethdev)).counters;
+  for (unsigned i = 0; i < kStatistics.size(); ++i) {
+    const PacketCounter& counter = counters.*kStatistics[i].counter;
+    values[2 * i] = {.id = 2 * i, .value = counter.packets()};
+    values[2 * i + 1] = {.id = 2 * i + 1, .value = counter.bytes()};
+  }
+  return kCount;
+}
+
+int xstats_get_names(rte_eth_dev*, rte_eth_xstat_name* names, unsigned count) {
+  constexpr unsigned kCount = 2 * kStatistics.size();
+  if (count < kCount || names == nullptr) return kCount;
+  for (unsigned i = 0; i < kStatistics.size(); ++i) {
+    std::snprintf(names[2 * i].name, sizeof(names[0].name), "%s_packets", kStatistics[i].name);
+    std::snprintf(names[2 * i + 1].name, sizeof(names[0].name), "%s_bytes", kStatistics[i].name);
+  }
+  return kCount;
+}
+
+int representor_info_get(rte_eth_dev* ethdev, rte_eth_representor_info* info) {
+  const auto& ethdevs = port_of(ethdev).owner->ethdevs();
+  if (info == nullptr || ethdevs.size() < 2) return ethdevs.size() < 2 ? 0 : 1;
+  info->controller = 0;
+  info->pf = 0;
+  if (info->nb_ranges_alloc == 0) return 1;
+  info->nb_ranges = 1;
+  rte_eth_representor_range& range = info->ranges[0];
+  range.type = RTE_ETH_REPRESENTOR_VF;
+  range.controller = 0;
+  range.pf = 0;
+  range.vf = 0;
+  range.id_base = 0;
+  range.id_end = static_cast<std::uint32_t>(ethdevs.size() - 2);
+  std::snprintf(range.name, sizeof(range.name), "vf");
+  return 1;
+}
+
+int accept(rte_eth_dev*) {
+  return 0;
+}  // packets of the slow path are never filtered by address
+int accept_mac(rte_eth_dev*, rte_ether_addr*) {
+  return 0;
+}
+int accept_mtu(rte_eth_dev*, std::uint16_t) {
+  return 0;
+}
+
+const eth_dev_ops kOps = [] {
+  eth_dev_ops ops{};
+  ops.dev_configure = &configure;
+  ops.dev_start = &start;
+  ops.dev_stop = &stop;
+  ops.dev_close = &close;
+  ops.dev_infos_get = &infos_get;
+  ops.rx_queue_setup = &rx_queue_setup;
+  ops.tx_queue_setup = &tx_queue_setup;
+  ops.link_update = &link_update;
+  ops.promiscuous_enable = &accept;
+  ops.promiscuous_disable = &accept;
+  ops.allmulticast_enable = &accept;
+  ops.allmulticast_disable = &accept;
+  ops.mac_addr_set = &accept_mac;
+  ops.mtu_set = &accept_mtu;
+  ops.stats_get = &stats_get;
+  ops.xstats_get = &xstats_get;
+  ops.xstats_get_names = &xstats_get_names;
+  ops.representor_info_get = &representor_info_get;
+  ops.flow_ops_get = &flow_ops_get;
+  return ops;
+}();
+
+}  // namespace
+
+void set_ethdev_ops(rte_eth_dev& ethdev) {
+  ethdev.dev_ops = &kOps;
+  ethdev.rx_pkt_burst = &receive;
+  ethdev.tx_pkt_burst = &transmit;
+}
+
+}  // namespace berth::soft

@@ -1,0 +1,137 @@
+#include "dataplane/soft/forwarder.h"
+
+#include "dataplane/soft/encap.h"
+#include "dataplane/soft/rewrite.h"
+
+#include <rte_ether.h>
+#include <rte_prefetch.h>
+
+namespace berth::soft {
+namespace {
+
+// What a driver stripped or noted goes back into the frame: rules match what was on the wire. False when
+// a tag could not be put back.
+bool normalize(rte_mbuf*& packet) {
+  const std::uint64_t flags = packet->ol_flags;
+  const bool stripped = (flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0;
+  packet->ol_flags = flags & (RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_INDIRECT);
+  return !stripped || rte_vlan_insert(&packet) == 0;
+}
+
+}  // namespace
+
+std::uint32_t Forwarder::run() {
+  const Grace::WorkerSection section(rules_.grace());
+  if (!is_running_.load(std::memory_order_acquire)) return 0;
+  std::uint32_t total = 0;
+  std::array<rte_mbuf*, kBurst> packets;
+  for (PortIndex index = 0; index < ports_.size(); ++index) {
+    SwitchPort& port = *ports_[index];
+    const std::uint16_t received = rte_eth_rx_burst(port.backing, 0, packets.data(), kBurst);
+    if (received != 0) take_up(index, {packets.data(), received});
+    const unsigned from_agent = rte_ring_sc_dequeue_burst(
+        port.from_agent.get(), reinterpret_cast<void**>(packets.data()), kBurst, nullptr);
+    for (unsigned i = 0; i < from_agent; ++i) send(port, *packets[i]);
+    total += received + from_agent;
+  }
+  for (const auto& port : ports_) flush(*port);
+  return total;
+}
+
+void Forwarder::stop() {
+  is_running_.store(false, std::memory_order_release);
+  rules_.wait_for_worker();
+}
+
+void Forwarder::drain() {
+  for (const auto& port : ports_) {
+    for (rte_ring* ring : {port->to_agent.get(), port->from_agent.get()}) {
+      void* packet = nullptr;
+      while (rte_ring_sc_dequeue(ring, &packet) == 0) rte_pktmbuf_free(static_cast<rte_mbuf*>(packet));
+    }
+    for (std::uint16_t i = 0; i < port->tx_count; ++i) rte_pktmbuf_free(port->tx[i]);
+    port->tx_count = 0;
+  }
+}
+
+void Forwarder::take_up(PortIndex index, std::span<rte_mbuf*> packets) {
+  SwitchPort& port = *ports_[index];
+  for (rte_mbuf* packet : packets) rte_prefetch0(rte_pktmbuf_mtod(packet, const void*));
+  for (std::size_t i = 0; i < packets.size(); ++i) {
+    port.counters.received.add(packets[i]->pkt_len);
+    if (!normalize(packets[i])) {
+      drop_malformed(port, *packets[i]);
+      packets[i] = nullptr;
+      continue;
+    }
+    parse(rte_pktmbuf_mtod(packets[i], const std::uint8_t*), packets[i]->data_len, index, parsed_[i]);
+  }
+  for (std::size_t i = 0; i < packets.size(); ++i) {
+    if (packets[i] != nullptr) switch_packet(port, *packets[i], parsed_[i]);
+  }
+}
+
+void Forwarder::switch_packet(SwitchPort& source, rte_mbuf& packet, ParsedPacket& parsed) {
+  if (parsed.fields.outer.presence == 0) return drop_malformed(source, packet);
+  const Group* group = &rules_.root();
+  while (true) {
+    Rule* rule = group->find(parsed.fields);
+    if (rule == nullptr) return give_to_agent(source, packet);
+    // Bytes are those of the packet as it reached the rule.
+    if (rule->count) rule->counter.add(packet.pkt_len);
+    if (rule->decap && !pop_encap(packet, parsed)) return drop_malformed(source, packet);
+    if (rule->modify_bytes_ != 0) {
+      apply_modifies(rule->modifies(), rte_pktmbuf_mtod(&packet, std::uint8_t*), parsed);
+    }
+    switch (rule->fate) {
+      case Fate::kJump:
+        group = rule->target.group;
+        break;
+      case Fate::kDrop:
+        return rte_pktmbuf_free(&packet);
+      case Fate::kPort:
+        if (const Encap* encap = rule->target.encap; encap != nullptr) {
+          const std::uint16_t entropy = flow_entropy_port(parsed.fields.outer);
+          if (!push_encap(packet, encap->header, entropy)) return drop_malformed(source, packet);
+        }
+        return send(*ports_[rule->port], packet);
+    }
+  }
+}
+
+void Forwarder::send(SwitchPort& port, rte_mbuf& packet) {
+  port.tx[port.tx_count++] = &packet;
+  if (port.tx_count == kTxBuffer) flush(port);
+}
+
+void Forwarder::flush(SwitchPort& port) {
+  if (port.tx_count == 0) return;
+  std::uint64_t bytes = 0;
+  for (std::uint16_t i = 0; i < port.tx_count; ++i) bytes += port.tx[i]->pkt_len;
+  const std::uint16_t sent = rte_eth_tx_burst(port.backing, 0, port.tx.data(), port.tx_count);
+  for (std::uint16_t i = sent; i < port.tx_count; ++i) {
+    bytes -= port.tx[i]->pkt_len;
+    port.counters.send_dropped.add(port.tx[i]->pkt_len);
+    rte_pktmbuf_free(port.tx[i]);
+  }
+  port.counters.sent.add(sent, bytes);
+  port.tx_count = 0;
+}
+
+void Forwarder::give_to_agent(SwitchPort& port, rte_mbuf& packet) {
+  const std::uint32_t bytes = packet.pkt_len;
+  port.counters.missed.add(bytes);
+  if (port.agent_listens.load(std::memory_order_relaxed) &&
+      rte_ring_sp_enqueue(port.to_agent.get(), &packet) == 0) {
+    return;
+  }
+  port.counters.miss_dropped.add(bytes);
+  rte_pktmbuf_free(&packet);
+}
+
+void Forwarder::drop_malformed(SwitchPort& port, rte_mbuf& packet) {
+  port.counters.malformed.add(packet.pkt_len);
+  rte_pktmbuf_free(&packet);
+}
+
+}  // namespace berth::soft

@@ -1,0 +1,49 @@
+// The worker: takes packets from every port, runs them through the rules, sends them on.
+//
+// `run` is one iteration and is called by one thread at a time (the service component sees to that). It
+// touches rules only inside a Grace::WorkerSection, takes no lock and allocates nothing.
+#pragma once
+
+#include "dataplane/soft/parser.h"
+#include "dataplane/soft/rule_book.h"
+#include "dataplane/soft/switch_port.h"
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace berth::soft {
+
+class Forwarder {
+ public:
+  using Ports = std::vector<std::unique_ptr<SwitchPort>>;
+
+  Forwarder(RuleBook& rules, Ports& ports) : rules_(rules), ports_(ports) {}
+
+  // One round over all ports. Returns the number of packets that were taken up.
+  std::uint32_t run();
+
+  // After `stop` returns the worker is out of its iteration and touches no port until `start`.
+  void start() { is_running_.store(true, std::memory_order_release); }
+  void stop();
+
+  // Frees what is still in rings and buffers; only while stopped.
+  void drain();
+
+ private:
+  void take_up(PortIndex index, std::span<rte_mbuf*> packets);
+  void switch_packet(SwitchPort& source, rte_mbuf& packet, ParsedPacket& parsed);
+  void send(SwitchPort& port, rte_mbuf& packet);
+  static void flush(SwitchPort& port);
+  static void give_to_agent(SwitchPort& port, rte_mbuf& packet);
+  static void drop_malformed(SwitchPort& port, rte_mbuf& packet);
+
+  RuleBook& rules_;
+  Ports& ports_;
+  std::atomic<bool> is_running_ = false;
+  std::array<ParsedPacket, kBurst> parsed_{};
+};
+
+}  // namespace berth::soft

@@ -1,0 +1,20 @@
+// A pattern lowered to what packets are compared with: packet & mask == key, over the FieldVector.
+//
+// Only for patterns that passed the profile check (profile.h).
+#pragma once
+
+#include "dataplane/soft/field_vector.h"
+#include "dataplane/soft/port_map.h"
+
+#include <rte_flow.h>
+
+namespace berth::soft {
+
+struct Match {
+  FieldVector key{};  // zero where the mask is
+  FieldVector mask{};
+};
+
+Match lower_pattern(const rte_flow_item pattern[], const PortMap& ports);
+
+}  // namespace berth::soft

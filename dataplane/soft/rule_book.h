@@ -1,0 +1,106 @@
+// The control side of the switch: creates, destroys and reads rules while the worker forwards.
+//
+// Holds the pools (rules, counters, groups, encapsulations), which never grow: an exhausted one is
+// ENOMEM, as on the NIC (HP-40). All calls may come from any thread; they take turns on one mutex. The
+// worker takes no lock: it enters through `root()` inside a Grace::WorkerSection.
+#pragma once
+
+#include "dataplane/soft/action_list.h"
+#include "dataplane/soft/encap_pool.h"
+#include "dataplane/soft/grace.h"
+#include "dataplane/soft/group.h"
+#include "dataplane/soft/jump_graph.h"
+#include "dataplane/soft/match.h"
+#include "dataplane/soft/rule.h"
+#include "dataplane/soft/rule_error.h"
+#include "dataplane/soft/slab_pool.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+namespace berth::soft {
+
+struct PoolSizes {
+  std::uint32_t rules = 1U << 21;
+  std::uint32_t counters = 1U << 21;
+  std::uint32_t groups = 1024;
+  std::uint32_t encaps = 1U << 16;
+};
+
+struct CounterValue {
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+};
+
+// A rule as dumps show it.
+struct RuleView {
+  std::uint32_t group = 0;
+  std::uint32_t priority = 0;
+  Match match;
+  ActionList actions;
+  CounterValue counter;
+};
+
+class RuleBook {
+ public:
+  explicit RuleBook(const PoolSizes& sizes);
+  ~RuleBook();
+  RuleBook(const RuleBook&) = delete;
+  RuleBook& operator=(const RuleBook&) = delete;
+
+  // The rule is in effect for the worker's next burst when this returns.
+  // EEXIST: same group, priority and pattern (HP-05). ENOMEM: a pool is exhausted (HP-40).
+  // EINVAL: a chain of jumps gets too long (HP-03), or a match-all rule would hide a specific one (HP-04).
+  RuleResult<Rule*> create(std::uint32_t group, std::uint32_t priority, const Match& match,
+                           const ActionList& actions);
+
+  // LIFETIME: `rule` is invalid from here on; the worker's current burst may still use it.
+  void destroy(Rule* rule);
+  void flush();
+
+  // EINVAL when the rule has no COUNT.
+  RuleResult<CounterValue> query(const Rule* rule, bool reset);
+
+  // All rules, or one; by group, then in the order of matching.
+  void view(const Rule* only, const std::function<void(const RuleView&)>& visit);
+
+  std::uint32_t rule_count() const;
+  std::size_t memory_bytes() const;
+
+  // Returns when the worker is out of the iteration that it may be in.
+  void wait_for_worker();
+
+  const Group& root() const { return *root_; }
+  Grace& grace() { return grace_; }
+
+ private:
+  RuleResult<Group*> group_for(std::uint32_t id);
+  void release(Group* group);
+  RuleResult<RuleTable*> table_for(Group& group, std::uint32_t priority, const MaskWords& mask);
+  RuleResult<void> check_hidden(const Group& group, std::uint32_t priority, const Match& match,
+                                const MaskWords& mask) const;
+  Rule* new_rule(const MaskWords& mask, const KeyWords& key, const ActionList& actions);
+  void destroy_locked(Rule* rule);
+  RuleView view_of(const RuleTable& table, const Rule& rule) const;
+
+  const PoolSizes sizes_;
+  mutable std::mutex mutex_;
+  Grace grace_;
+  SlabPool slab_;
+  EncapPool encaps_;
+  JumpGraph jumps_;
+  std::unordered_map<std::uint32_t, std::unique_ptr<Group>> groups_;
+  Group* root_ = nullptr;
+  std::vector<RuleTable*> tables_;  // by id; null when free
+  std::vector<std::uint32_t> free_tables_;
+  std::unordered_map<const Rule*, CounterValue> counter_bases_;  // of counters that were reset
+  std::vector<std::uint8_t> packed_;                             // scratch for modifications
+  std::uint32_t rules_ = 0;
+  std::uint32_t counters_ = 0;
+};
+
+}  // namespace berth::soft

@@ -1,0 +1,80 @@
+// The switch as DPDK devices: ownership, order of start and stop, representors, bounded slow path.
+#include "tests/unit/soft/packet.h"
+#include "tests/unit/soft/switch_harness.h"
+
+#include <cerrno>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <rte_ethdev.h>
+
+namespace berth::soft::test {
+namespace {
+
+using testing::IsEmpty;
+
+constexpr const char* kWebMac = "02:00:00:00:00:01";
+constexpr const char* kGatewayMac = "02:00:00:00:00:fe";
+constexpr PortIndex kWeb = 1;
+constexpr PortIndex kLocal = 2;
+
+class DeviceTest : public testing::Test {
+ protected:
+  SwitchHarness net;
+};
+
+TEST_F(DeviceTest, SlowPathIsBoundedAndItsDropsAreCounted) {
+  for (int i = 0; i < 1000; ++i) {
+    net.wire_in(kWeb, Packet().eth(kWebMac, kGatewayMac).arp().bytes());
+    net.run_once();
+  }
+  const std::size_t taken = net.agent_out(kWeb).size();
+  EXPECT_GE(taken, 512U);
+  EXPECT_LT(taken, 1000U);
+  EXPECT_EQ(net.xstat(kWeb, "miss_dropped_packets"), 1000 - taken);
+  rte_eth_stats stats{};
+  ASSERT_EQ(rte_eth_stats_get(net.ethdev(kWeb), &stats), 0);
+  EXPECT_EQ(stats.ipackets, taken);
+  EXPECT_EQ(stats.imissed, 1000 - taken);
+}
+
+TEST_F(DeviceTest, RuntFramesAreDroppedAndCounted) {
+  net.wire_in(kWeb, Bytes(13));
+  net.run();
+  EXPECT_EQ(net.xstat(kWeb, "malformed_packets"), 1U);
+  EXPECT_THAT(net.agent_out(kWeb), IsEmpty());
+}
+
+TEST_F(DeviceTest, ProxyStartsFirstAndStopsLast) {
+  EXPECT_EQ(rte_eth_dev_stop(net.ethdev(kUplink)), -EBUSY);
+  for (PortIndex port : {kLocal, kWeb, kUplink}) ASSERT_EQ(rte_eth_dev_stop(net.ethdev(port)), 0);
+  EXPECT_EQ(rte_eth_dev_start(net.ethdev(kWeb)), -EAGAIN);
+}
+
+TEST_F(DeviceTest, RepresentorsNameTheirProxyAndTakeNoRules) {
+  std::uint16_t proxy = 0;
+  rte_flow_error error{};
+  ASSERT_EQ(rte_flow_pick_transfer_proxy(net.ethdev(kWeb), &proxy, &error), 0);
+  EXPECT_EQ(proxy, net.ethdev(kUplink));
+  const rte_flow_attr attr{
+      .group = 1, .priority = 0, .ingress = 0, .egress = 0, .transfer = 1, .reserved = 0};
+  const rte_flow_item pattern[] = {{RTE_FLOW_ITEM_TYPE_END, nullptr, nullptr, nullptr}};
+  const rte_flow_action actions[] = {{RTE_FLOW_ACTION_TYPE_END, nullptr}};
+  EXPECT_EQ(rte_flow_validate(net.ethdev(kWeb), &attr, pattern, actions, &error), -EINVAL);
+  rte_eth_dev_info info{};
+  ASSERT_EQ(rte_eth_dev_info_get(net.ethdev(kWeb), &info), 0);
+  EXPECT_EQ(*info.dev_flags & RTE_ETH_DEV_REPRESENTOR, static_cast<std::uint32_t>(RTE_ETH_DEV_REPRESENTOR));
+  rte_eth_dev_info proxy_info{};
+  ASSERT_EQ(rte_eth_dev_info_get(proxy, &proxy_info), 0);
+  EXPECT_EQ(info.switch_info.domain_id, proxy_info.switch_info.domain_id);
+}
+
+TEST_F(DeviceTest, BackingPortsAreHiddenFromApplications) {
+  int visible = 0;
+  std::uint16_t port = 0;
+  RTE_ETH_FOREACH_DEV(port)++ visible;
+  EXPECT_EQ(visible, 3);
+}
+
+}  // namespace
+}  // namespace berth::soft::test
