@@ -1,0 +1,28 @@
+// Whether an intent may be accepted. Pure: nothing has happened on the host when these say no.
+#pragma once
+
+#include "agent/attachment.h"
+#include "base/error.h"
+#include "dataplane/vpc.h"
+#include "dataplane/vpc_check.h"
+
+#include <cstdint>
+#include <span>
+
+namespace berth::agent {
+
+// The intent alone: addresses that a VM may have, and an MTU that fits the underlay. Returns the MTU
+// that the VM gets.
+Result<std::uint32_t> check_intent(const AttachIntent& intent, std::uint32_t underlay_mtu_bytes);
+
+// The intent against its VPC and the VMs that are in it: on this host (`local`) and on others (the
+// VPC's mappings, except those that point to `own_vtep`).
+Result<void> check_against_vpc(const AttachIntent& intent, const dataplane::Vpc& vpc,
+                               std::span<const Attachment> local, const IpAddress& own_vtep);
+
+// The reverse: what a push would do to the VMs that are attached here.
+std::vector<dataplane::ResourceError> check_push(const dataplane::VpcSet& vpcs,
+                                                 std::span<const Attachment> local,
+                                                 const IpAddress& own_vtep);
+
+}  // namespace berth::agent

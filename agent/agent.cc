@@ -1,0 +1,189 @@
+#include "agent/agent.h"
+
+#include "agent/admission.h"
+#include "agent/attach_workflow.h"
+#include "agent/detach_workflow.h"
+
+#include <utility>
+
+namespace berth::agent {
+namespace {
+
+constexpr std::size_t kKeptEndpointEvents = 4096;
+
+// Owns the workflow for as long as it runs.
+template <typename Workflow>
+asio::awaitable<void> run_to_end(std::unique_ptr<Workflow> workflow) {
+  co_await workflow->run();
+}
+
+std::vector<Scope> all_scopes(const Reconciler& reconciler, const std::set<VpcId>& vpcs) {
+  std::vector<Scope> scopes;
+  for (const VpcId& vpc : vpcs) {
+    const auto of_vpc = reconciler.scopes_of_vpc(vpc);
+    scopes.insert(scopes.end(), of_vpc.begin(), of_vpc.end());
+  }
+  return scopes;
+}
+
+// VPCs that are not the same in both sets.
+std::set<VpcId> changed_vpcs(const dataplane::VpcSet& before, const dataplane::VpcSet& after) {
+  std::set<VpcId> changed;
+  for (const auto& [id, vpc] : after) {
+    const auto old = before.find(id);
+    if (old == before.end() || old->second != vpc) changed.insert(id);
+  }
+  for (const auto& [id, vpc] : before) {
+    if (!after.contains(id)) changed.insert(id);
+  }
+  return changed;
+}
+
+}  // namespace
+
+Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::FunctionDriver& driver,
+             std::vector<host::Function> functions, AgentSettings settings)
+    : eswitch_(eswitch),
+      driver_(driver),
+      vpcs_(executor),
+      operations_(executor),
+      endpoints_(executor, kKeptEndpointEvents),
+      reconciler_(executor, eswitch, attachments_, vpcs_, std::move(settings.underlay)),
+      functions_(std::move(functions)),
+      tasks_(executor),
+      push_mutex_(executor),
+      quarantine_interval_(settings.quarantine_interval),
+      services_{.attachments = attachments_,
+                .vpcs = vpcs_,
+                .operations = operations_,
+                .endpoints = endpoints_,
+                .reconciler = reconciler_,
+                .functions = functions_,
+                .driver = driver_,
+                .underlay_mtu_bytes = settings.underlay_mtu_bytes,
+                .vpc_wait = settings.vpc_wait} {}
+
+Task<void> Agent::start() {
+  const std::vector<Scope> host = {{.kind = Scope::Kind::kHost}};
+  const auto ensured = co_await reconciler_.ensure(host);
+  if (!ensured) co_return pass(ensured, "program the uplink");
+  tasks_.spawn("lift quarantines", lift_quarantines(services_, quarantine_interval_));
+  co_return Result<void>();
+}
+
+asio::awaitable<void> Agent::stop() {
+  tasks_.cancel();
+  co_await tasks_.join();
+}
+
+Task<Operation> Agent::attach(AttachIntent intent) {
+  const std::string asked = fingerprint(intent);
+  auto workflow = std::make_unique<AttachWorkflow>(services_, intent);
+  const auto earlier = operations_.find_request(intent.request, asked);
+  if (!earlier) co_return pass(earlier);
+  if (*earlier != nullptr) co_return **earlier;
+
+  auto accepted = co_await workflow->accept();
+  // While it waited for its VPC, a retry of the same request may have been accepted.
+  const auto meanwhile = operations_.find_request(intent.request, asked);
+  if (!accepted && meanwhile && *meanwhile != nullptr) co_return **meanwhile;
+  if (!accepted) co_return accepted;
+  tasks_.spawn(fmt::format("attach {}", intent.vm), run_to_end(std::move(workflow)));
+  co_return accepted;
+}
+
+Result<Operation> Agent::detach(RequestId request, AttachmentId attachment) {
+  const auto earlier = operations_.find_request(request, fingerprint(attachment));
+  if (!earlier) return pass(earlier);
+  if (*earlier != nullptr) return **earlier;
+  auto workflow = std::make_unique<DetachWorkflow>(services_, attachment);
+  auto accepted = workflow->accept(std::move(request));
+  if (!accepted) return accepted;
+  tasks_.spawn(fmt::format("detach {}", attachment), run_to_end(std::move(workflow)));
+  return accepted;
+}
+
+Task<PortCounters> Agent::read_counters(AttachmentId attachment) {
+  const auto known = attachments_.get(attachment);
+  if (!known) co_return pass(known);
+  const auto rules = co_await eswitch_.read_rules(port_of(*known));
+  if (!rules) co_return pass(rules);
+  PortCounters counters;
+  for (const dataplane::HeldRule& held : *rules) {
+    switch (held.rule.purpose) {
+      case dataplane::Purpose::kAdmit:
+        counters.from_vm_packets += held.packets;
+        counters.from_vm_bytes += held.bytes;
+        break;
+      case dataplane::Purpose::kDeliver:
+        counters.to_vm_packets += held.packets;
+        counters.to_vm_bytes += held.bytes;
+        break;
+      case dataplane::Purpose::kSpoofDrop:
+        counters.spoof_dropped_packets += held.packets;
+        break;
+      case dataplane::Purpose::kEgressPolicyDrop:
+      case dataplane::Purpose::kIngressPolicyDrop:
+        counters.policy_dropped_packets += held.packets;
+        break;
+      case dataplane::Purpose::kUnroutableDrop:
+        counters.unroutable_dropped_packets += held.packets;
+        break;
+      default:
+        break;
+    }
+  }
+  co_return counters;
+}
+
+Task<std::vector<dataplane::ResourceError>> Agent::push_vpcs(std::shared_ptr<const dataplane::VpcSet> wanted,
+                                                             std::uint64_t version) {
+  const auto lock = co_await push_mutex_.lock();
+  if (!lock) co_return pass(lock);
+  const auto before = vpcs_.snapshot();
+  const std::uint64_t version_before = vpcs_.version();
+  const std::set<VpcId> changed = changed_vpcs(*before, *wanted);
+
+  std::vector<dataplane::ResourceError> errors = dataplane::check_vpc_set(*wanted);
+  for (const VpcId& id : changed) {
+    const auto vpc = wanted->find(id);
+    if (vpc == wanted->end()) continue;
+    for (auto& error : dataplane::check_vpc(vpc->second)) errors.push_back(std::move(error));
+  }
+  if (errors.empty()) errors = check_push(*wanted, attachments_.list(), vtep());
+  if (!errors.empty()) co_return errors;
+
+  vpcs_.replace(wanted, version);
+  const auto ensured = co_await ensure_vpcs(changed);
+  if (ensured) co_return errors;
+
+  vpcs_.replace(before, version_before);
+  const auto restored = co_await ensure_vpcs(changed);
+  errors.push_back({"", ensured.error()});
+  if (!restored) errors.push_back({"", restored.error().in("and back again")});
+  co_return errors;
+}
+
+std::set<IpAddress> Agent::wanted_vteps() const {
+  std::set<IpAddress> vteps;
+  for (const auto& [id, vpc] : vpcs_.all()) {
+    for (const dataplane::Mapping& mapping : vpc.mappings) vteps.insert(mapping.vtep);
+  }
+  vteps.erase(vtep());
+  return vteps;
+}
+
+Task<void> Agent::set_next_hops(std::map<IpAddress, MacAddress> next_hops) {
+  if (next_hops == reconciler_.underlay().next_hops) co_return Result<void>();
+  reconciler_.set_next_hops(std::move(next_hops));
+  std::set<VpcId> all;
+  for (const auto& [id, vpc] : vpcs_.all()) all.insert(id);
+  co_return co_await ensure_vpcs(all);
+}
+
+Task<void> Agent::ensure_vpcs(const std::set<VpcId>& ids) {
+  const auto scopes = all_scopes(reconciler_, ids);
+  co_return co_await reconciler_.ensure(scopes);
+}
+
+}  // namespace berth::agent

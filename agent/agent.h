@@ -1,0 +1,90 @@
+// The agent's face towards its two languages: northbound and southbound call this and nothing behind
+// it. Owns the tables; the workflows and the reconciler work on them.
+#pragma once
+
+#include "agent/services.h"
+#include "base/task_group.h"
+
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace berth::agent {
+
+struct AgentSettings {
+  dataplane::Underlay underlay;  // next hops are filled in later (set_next_hops)
+  std::uint32_t underlay_mtu_bytes = 1500;
+  std::chrono::milliseconds vpc_wait{1000};
+  std::chrono::milliseconds quarantine_interval{500};
+};
+
+// Since the attachment was made.
+struct PortCounters {
+  std::uint64_t from_vm_packets = 0;
+  std::uint64_t from_vm_bytes = 0;
+  std::uint64_t to_vm_packets = 0;
+  std::uint64_t to_vm_bytes = 0;
+  std::uint64_t spoof_dropped_packets = 0;
+  std::uint64_t policy_dropped_packets = 0;
+  std::uint64_t unroutable_dropped_packets = 0;
+};
+
+class Agent {
+ public:
+  // `eswitch` and `driver` outlive the agent.
+  Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::FunctionDriver& driver,
+        std::vector<host::Function> functions, AgentSettings settings);
+
+  // Programs what every host needs. Once, before anything else.
+  Task<void> start();
+  // Cancels what runs and waits for it. Rules stay as they are.
+  asio::awaitable<void> stop();
+
+  // --- northbound
+  // Returns when the intent is accepted. Idempotent by intent.request.
+  Task<Operation> attach(AttachIntent intent);
+  Result<Operation> detach(RequestId request, AttachmentId attachment);
+  const AttachmentStore& attachments() const { return attachments_; }
+  OperationStore& operations() { return operations_; }
+  Task<PortCounters> read_counters(AttachmentId attachment);
+  std::string_view port_kind() const { return driver_.kind(); }
+
+  // --- southbound
+  const VpcStore& vpcs() const { return vpcs_; }
+  Feed<EndpointEvent>& endpoints() { return endpoints_; }
+  const IpAddress& vtep() const { return reconciler_.underlay().vtep; }
+  // Replaces all VPC state by `wanted`, as a whole or not at all: when errors are returned, tables and
+  // eSwitch are as they were. `version` is not 0.
+  Task<std::vector<dataplane::ResourceError>> push_vpcs(std::shared_ptr<const dataplane::VpcSet> wanted,
+                                                        std::uint64_t version);
+
+  // --- underlay
+  // Remote tunnel endpoints that rules of this host need a next hop for.
+  std::set<IpAddress> wanted_vteps() const;
+  Signal& vpcs_changed() { return vpcs_.changed(); }
+  Task<void> set_next_hops(std::map<IpAddress, MacAddress> next_hops);
+
+  // --- inspection
+  Task<std::vector<dataplane::HeldRule>> read_rules() { return eswitch_.read_rules(std::nullopt); }
+  Task<std::vector<dataplane::PortState>> read_ports() { return eswitch_.read_ports(); }
+
+ private:
+  Task<void> ensure_vpcs(const std::set<VpcId>& ids);
+
+  dataplane::Eswitch& eswitch_;
+  host::FunctionDriver& driver_;
+  AttachmentStore attachments_;
+  VpcStore vpcs_;
+  OperationStore operations_;
+  Feed<EndpointEvent> endpoints_;
+  Reconciler reconciler_;
+  host::FunctionPool functions_;
+  TaskGroup tasks_;
+  AsyncMutex push_mutex_;  // pushes are validated against the state they replace
+  std::chrono::milliseconds quarantine_interval_;
+  Services services_;
+};
+
+}  // namespace berth::agent

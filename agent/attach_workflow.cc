@@ -1,0 +1,139 @@
+#include "agent/attach_workflow.h"
+
+#include "agent/admission.h"
+#include "agent/detach_workflow.h"
+#include "agent/random_id.h"
+#include "base/log.h"
+
+#include <array>
+#include <utility>
+
+namespace berth::agent {
+
+// The main flow. Steps up to `resolve` refuse without a trace; from `close` on a failure is undone by
+// the detach workflow's steps, so that the VM ends attached or not attached, never between.
+struct AttachSteps {
+  static constexpr std::array<Step<AttachWorkflow>, 2> kAccept = {{
+      {"admit", &AttachWorkflow::admit},  // the intent makes sense and there is room for it
+      {"resolve",
+       &AttachWorkflow::resolve},  // its VPC is known, its addresses are free, a function is leased
+  }};
+  static constexpr std::array<Step<AttachWorkflow>, 8> kRun = {{
+      {"close", &AttachWorkflow::close},      // default drop is in the eSwitch before the function can send
+      {"program", &AttachWorkflow::program},  // anti-spoof, policy, mappings, tunnel termination
+      {"prepare", &AttachWorkflow::prepare},  // admin MAC, rate
+      {"expose", &AttachWorkflow::expose},    // PCIe hotplug: the function appears on the host
+      {"bind", &AttachWorkflow::bind},        // vfio-pci owns it
+      {"plug", &AttachWorkflow::plug},        // the VM has it
+      {"verify", &AttachWorkflow::verify},    // the eSwitch, read back, holds what was meant
+      {"report", &AttachWorkflow::report},    // the controller and the VMaaS are told
+  }};
+};
+
+AttachWorkflow::AttachWorkflow(Services& services, AttachIntent intent)
+    : services_(services),
+      intent_(std::move(intent)),
+      fingerprint_(fingerprint(intent_)),
+      id_(AttachmentId::trusted(random_id("att"))) {}
+
+Task<Operation> AttachWorkflow::accept() {
+  const auto taken = co_await take_steps<AttachWorkflow>(*this, AttachSteps::kAccept, records_);
+  if (!taken)
+    co_return std::unexpected(taken.error().in(fmt::format("attach {} to {}", intent_.vm, intent_.vpc)));
+  Operation& operation =
+      services_.operations.begin(OperationKind::kAttach, intent_.request, fingerprint_, id_, begun_);
+  operation.steps = records_;
+  operation_ = operation.id;
+  co_return operation;
+}
+
+asio::awaitable<void> AttachWorkflow::run() {
+  const auto taken =
+      co_await take_steps<AttachWorkflow>(*this, AttachSteps::kRun, services_.operations.steps(operation_));
+  if (taken) {
+    services_.operations.finish(operation_, std::nullopt, attachment());
+    log_event(LogLevel::kInfo, "attached", {{"vm", intent_.vm}, {"vpc", intent_.vpc}, {"attachment", id_}});
+    co_return;
+  }
+  const Error why = taken.error().in(fmt::format("attach {} to {}", intent_.vm, intent_.vpc));
+  log_event(LogLevel::kError, "attach failed",
+            {{"vm", intent_.vm}, {"vpc", intent_.vpc}, {"error", why.message}});
+  attachment().state = AttachmentState::kDetaching;
+  DetachWorkflow undo(services_, id_);
+  co_await undo.give_back(services_.operations.steps(operation_));
+  services_.operations.finish(operation_, why, std::nullopt);
+}
+
+Task<StepOutcome> AttachWorkflow::admit() {
+  const auto mtu = check_intent(intent_, services_.underlay_mtu_bytes);
+  if (!mtu) co_return pass(mtu);
+  intent_.mtu_bytes = *mtu;
+  co_return done(fmt::format("mtu {}", *mtu));
+}
+
+Task<StepOutcome> AttachWorkflow::resolve() {
+  const auto give_up = begun_ + services_.vpc_wait;
+  while (services_.vpcs.find(intent_.vpc) == nullptr) {
+    const auto left = give_up - std::chrono::steady_clock::now();
+    const auto woken = co_await with_deadline(left, services_.vpcs.changed().wait());
+    if (!woken && woken.error().code != Code::kDeadlineExceeded) co_return pass(woken);
+    if (!woken && services_.vpcs.is_synced()) {
+      co_return fail(Code::kNotFound, "VPC_UNKNOWN",
+                     fmt::format("VPC {} is not known on this host", intent_.vpc));
+    }
+    if (!woken)
+      co_return fail(Code::kUnavailable, "VPCS_NOT_SYNCED", "no controller has told this host its VPCs yet");
+  }
+  // No await from here on: what is checked is still true when it is reserved.
+  const auto local = services_.attachments.list_in(intent_.vpc);
+  const auto fits = check_against_vpc(intent_, *services_.vpcs.find(intent_.vpc), local,
+                                      services_.reconciler.underlay().vtep);
+  if (!fits) co_return pass(fits);
+  auto function = services_.functions.lease(id_);
+  if (!function) co_return pass(function);
+  const std::string name = fmt::format("vf{}", function->index);
+  services_.attachments.insert({.id = id_, .intent = intent_, .function = *std::move(function)});
+  co_return done(name);
+}
+
+Task<StepOutcome> AttachWorkflow::close() {
+  return set_gate(Gate::kClosed, "default drop");
+}
+Task<StepOutcome> AttachWorkflow::program() {
+  return set_gate(Gate::kOpen, "");
+}
+
+Task<StepOutcome> AttachWorkflow::prepare() {
+  return services_.driver.prepare({attachment().function, intent_.mac, intent_.mtu_bytes});
+}
+Task<StepOutcome> AttachWorkflow::expose() {
+  return services_.driver.expose(attachment().function);
+}
+Task<StepOutcome> AttachWorkflow::bind() {
+  return services_.driver.bind(attachment().function);
+}
+Task<StepOutcome> AttachWorkflow::plug() {
+  return services_.driver.plug(attachment().function, intent_.vm);
+}
+
+Task<StepOutcome> AttachWorkflow::verify() {
+  const auto count = co_await services_.reconciler.verify(port_of(attachment()));
+  if (!count) co_return pass(count);
+  co_return done(fmt::format("{} rules read back", *count));
+}
+
+Task<StepOutcome> AttachWorkflow::report() {
+  attachment().state = AttachmentState::kAttached;
+  services_.endpoints.append({EndpointEvent::Kind::kAttached, intent_});
+  co_return done();
+}
+
+Task<StepOutcome> AttachWorkflow::set_gate(Gate gate, std::string detail) {
+  attachment().gate = gate;
+  const auto scopes = services_.reconciler.scopes_of(attachment());
+  const auto ensured = co_await services_.reconciler.ensure(scopes);
+  if (!ensured) co_return pass(ensured);
+  co_return done(std::move(detail));
+}
+
+}  // namespace berth::agent

@@ -1,0 +1,38 @@
+// The desired attachments of this host. Only the workflows write it; the reconciler makes it true.
+#pragma once
+
+#include "agent/attachment.h"
+#include "base/error.h"
+#include "dataplane/port.h"
+
+#include <map>
+#include <optional>
+#include <vector>
+
+namespace berth::agent {
+
+class AttachmentStore {
+ public:
+  void insert(Attachment attachment);
+  void erase(const AttachmentId& id);
+
+  // nullptr when there is none. LIFETIME: until the attachment is erased.
+  Attachment* find(const AttachmentId& id);
+  const Attachment* find(const AttachmentId& id) const;
+  // NOT_FOUND (ATTACHMENT_UNKNOWN).
+  Result<Attachment> get(const AttachmentId& id) const;
+  const Attachment* find_port(dataplane::EswitchPort port) const;
+
+  std::vector<Attachment> list() const;  // by id
+  // Those that hold their addresses in `vpc`: all but the quarantined.
+  std::vector<Attachment> list_in(const VpcId& vpc) const;
+
+ private:
+  std::map<AttachmentId, Attachment> attachments_;
+};
+
+inline dataplane::EswitchPort port_of(const Attachment& attachment) {
+  return dataplane::EswitchPort::function(attachment.function.index);
+}
+
+}  // namespace berth::agent

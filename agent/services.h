@@ -1,0 +1,36 @@
+// What the workflows work with. main owns all of it and keeps it alive longer than any workflow.
+#pragma once
+
+#include "agent/attachment_store.h"
+#include "agent/operation_store.h"
+#include "agent/reconciler.h"
+#include "agent/vpc_store.h"
+#include "host/function_driver.h"
+#include "host/function_pool.h"
+
+#include <chrono>
+#include <string>
+
+namespace berth::agent {
+
+// A VM came or went: what the controller is told.
+struct EndpointEvent {
+  enum class Kind : std::uint8_t { kAttached, kDetached };
+  Kind kind = Kind::kAttached;
+  AttachIntent intent;
+};
+
+struct Services {
+  AttachmentStore& attachments;
+  VpcStore& vpcs;
+  OperationStore& operations;
+  Feed<EndpointEvent>& endpoints;
+  Reconciler& reconciler;
+  host::FunctionPool& functions;
+  host::FunctionDriver& driver;
+  std::uint32_t underlay_mtu_bytes = 0;
+  // How long an attach waits for its VPC to become known.
+  std::chrono::milliseconds vpc_wait{1000};
+};
+
+}  // namespace berth::agent

@@ -1,0 +1,58 @@
+// The eSwitch as the agent sees it: ports and rules, nothing of VPCs. Backends: dpdk/ (rte_flow on any
+// eSwitch that DPDK drives, the software one included), a separate rule holder process, and the fake
+// of the tests. One contract suite holds for all (tests/unit/dataplane/eswitch_contract.h).
+#pragma once
+
+#include "base/task.h"
+#include "dataplane/port.h"
+#include "dataplane/rule.h"
+
+#include <cstdint>
+#include <optional>
+#include <variant>
+#include <vector>
+
+namespace berth::dataplane {
+
+struct AddRule {
+  Rule rule;
+};
+struct RemoveRule {
+  RuleKey key;
+};
+using RuleChange = std::variant<AddRule, RemoveRule>;
+
+struct HeldRule {
+  Rule rule;
+  // Since the rule was added; 0 for rules that do not count.
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+};
+
+struct PortState {
+  EswitchPort port;
+  // Number in rule texts: DPDK's ethdev port id.
+  std::uint16_t ethdev_port_id = 0;
+  // Whether somebody is at the other end (vhost-user: a guest is connected).
+  bool is_link_up = false;
+};
+
+class Eswitch {
+ public:
+  virtual ~Eswitch() = default;
+
+  // Applies changes in order and returns one outcome each. Idempotent: adding a rule that is held
+  // with the same actions, and removing one that is not held, succeed. Adding over a held rule with
+  // other actions replaces it. A refused change (HARDWARE_REJECTED, RESOURCE_EXHAUSTED) leaves the
+  // others standing. When it returns, packets see the new rules.
+  virtual Task<std::vector<Result<void>>> apply(std::vector<RuleChange> changes) = 0;
+
+  // The rules that the device holds now, ordered by key, with their counters: all of them, or those
+  // that serve `owner` (Rule::owner).
+  virtual Task<std::vector<HeldRule>> read_rules(std::optional<EswitchPort> owner) = 0;
+
+  // The uplink first, then the functions.
+  virtual Task<std::vector<PortState>> read_ports() = 0;
+};
+
+}  // namespace berth::dataplane

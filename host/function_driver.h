@@ -1,0 +1,53 @@
+// What a kind of eSwitch function needs on the host besides rules: exposing it, binding it, plugging
+// it into the VM, and the way back. A step that a kind does not have says so; it never pretends.
+// Every step is idempotent.
+#pragma once
+
+#include "base/ids.h"
+#include "base/mac_address.h"
+#include "base/task.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace berth::host {
+
+// A function of the eSwitch, leased to one attachment.
+struct Function {
+  std::uint16_t index = 0;       // vf<index>
+  std::uint64_t generation = 0;  // grows with every lease of this function
+  std::string socket;            // vhost-user: the listening unix socket
+};
+
+enum class StepStatus : std::uint8_t { kDone, kNotApplicable };
+
+struct StepOutcome {
+  StepStatus status = StepStatus::kDone;
+  std::string detail = {};
+};
+
+struct PrepareArgs {
+  Function function;
+  MacAddress mac;
+  std::uint32_t mtu_bytes = 0;
+};
+
+class FunctionDriver {
+ public:
+  virtual ~FunctionDriver() = default;
+  virtual std::string_view kind() const = 0;  // "vhost-user"
+
+  // Attach, in this order.
+  virtual Task<StepOutcome> prepare(PrepareArgs args) = 0;         // admin MAC, rate
+  virtual Task<StepOutcome> expose(Function function) = 0;         // PCIe hotplug into the host
+  virtual Task<StepOutcome> bind(Function function) = 0;           // vfio-pci, IOMMU group
+  virtual Task<StepOutcome> plug(Function function, VmId vm) = 0;  // into the VM
+  // Detach, in this order.
+  virtual Task<StepOutcome> unplug(Function function, VmId vm) = 0;
+  virtual Task<StepOutcome> unbind(Function function) = 0;
+  // Proves that nothing of the last owner is left; an error sends the function into quarantine.
+  virtual Task<StepOutcome> reset(Function function) = 0;
+};
+
+}  // namespace berth::host

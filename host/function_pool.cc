@@ -1,0 +1,65 @@
+#include "host/function_pool.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace berth::host {
+
+FunctionPool::FunctionPool(std::vector<Function> functions) {
+  for (Function& function : functions) slots_.push_back({.function = std::move(function)});
+}
+
+Result<Function> FunctionPool::lease(const AttachmentId& owner) {
+  Slot* best = nullptr;
+  for (Slot& slot : slots_) {
+    if (slot.state == State::kFree && (best == nullptr || slot.freed_at < best->freed_at)) best = &slot;
+  }
+  if (best == nullptr) {
+    const std::size_t quarantined_count = quarantined().size();
+    return fail(Code::kResourceExhausted, "NO_FREE_FUNCTION",
+                fmt::format("all {} functions are in use: {} leased, {} quarantined", slots_.size(),
+                            slots_.size() - quarantined_count, quarantined_count));
+  }
+  best->state = State::kLeased;
+  best->owner = owner;
+  ++best->function.generation;
+  return best->function;
+}
+
+void FunctionPool::release(std::uint16_t index) {
+  assert(slots_.at(index).state == State::kLeased);
+  free_slot(slots_.at(index));
+}
+
+void FunctionPool::quarantine(std::uint16_t index) {
+  assert(slots_.at(index).state == State::kLeased);
+  slots_.at(index).state = State::kQuarantined;
+}
+
+void FunctionPool::lift_quarantine(std::uint16_t index) {
+  assert(slots_.at(index).state == State::kQuarantined);
+  free_slot(slots_.at(index));
+}
+
+std::size_t FunctionPool::free_count() const {
+  return static_cast<std::size_t>(std::ranges::count(slots_, State::kFree, &Slot::state));
+}
+
+std::vector<std::uint16_t> FunctionPool::quarantined() const {
+  std::vector<std::uint16_t> found;
+  for (const Slot& slot : slots_) {
+    if (slot.state == State::kQuarantined) found.push_back(slot.function.index);
+  }
+  return found;
+}
+
+void FunctionPool::free_slot(Slot& slot) {
+  slot.state = State::kFree;
+  slot.owner = AttachmentId();
+  slot.freed_at = ++releases_;
+}
+
+}  // namespace berth::host

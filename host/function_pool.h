@@ -1,0 +1,46 @@
+// The eSwitch's functions and who has them: made once at start, like the VFs of a NIC. A function is
+// free, leased to one attachment, or quarantined (it could not be proven clean, nobody gets it).
+// In memory only: leases do not survive the process yet.
+#pragma once
+
+#include "base/ids.h"
+#include "host/function_driver.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace berth::host {
+
+class FunctionPool {
+ public:
+  // `functions` in order of index.
+  explicit FunctionPool(std::vector<Function> functions);
+
+  // The free function that has rested longest. RESOURCE_EXHAUSTED (NO_FREE_FUNCTION) when all are
+  // taken, naming how many are leased and quarantined.
+  Result<Function> lease(const AttachmentId& owner);
+  // Back to the free ones. Only for a leased function.
+  void release(std::uint16_t index);
+  // Out of use until lift_quarantine. Only for a leased function.
+  void quarantine(std::uint16_t index);
+  void lift_quarantine(std::uint16_t index);
+
+  std::size_t free_count() const;
+  std::vector<std::uint16_t> quarantined() const;
+
+ private:
+  enum class State : std::uint8_t { kFree, kLeased, kQuarantined };
+  struct Slot {
+    Function function;
+    State state = State::kFree;
+    std::uint64_t freed_at = 0;  // counts releases
+    AttachmentId owner;
+  };
+  void free_slot(Slot& slot);
+
+  std::vector<Slot> slots_;
+  std::uint64_t releases_ = 0;
+};
+
+}  // namespace berth::host

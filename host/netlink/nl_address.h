@@ -1,0 +1,20 @@
+// libnl's abstract addresses to ours and back.
+#pragma once
+
+#include "base/ip_address.h"
+#include "base/mac_address.h"
+
+#include <memory>
+#include <optional>
+
+#include <netlink/addr.h>
+
+namespace berth::host {
+
+using NlAddress = std::unique_ptr<nl_addr, void (*)(nl_addr*)>;
+
+std::optional<IpAddress> to_ip_address(const nl_addr* address);
+std::optional<MacAddress> to_mac_address(const nl_addr* address);
+NlAddress to_nl_address(const IpAddress& ip);
+
+}  // namespace berth::host
