@@ -141,7 +141,7 @@ class Stage:
 
     def do_expect_counter(self, _, name, counter, value):
         def read():
-            return int(self.agent.counters(self.attachments[name])[counter])
+            return self.agent.counters(self.attachments[name])[counter]
         try:
             wait_until(lambda: read() == int(value), PATIENCE, counter)
         except TrialError:

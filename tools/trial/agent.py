@@ -95,7 +95,8 @@ class Agent:
         return values[0]["attachments"] if values and "attachments" in values[0] else values
 
     def counters(self, attachment):
-        return self.ask("vmaas", "get", attachment)[-1]["counters"]
+        counters = self.ask("vmaas", "get", attachment)[-1]["counters"]
+        return {name: int(value) for name, value in counters.items()}
 
     def rules(self):
         """The rules the eSwitch holds, each with `testpmd`, `purpose` and `packets`."""

@@ -23,11 +23,10 @@ class Capture:
         self._thread.start()
 
     def stop(self):
-        """Ends the recording; returns the number of frames."""
+        """Ends the recording. Idempotent."""
         self._stopping = True
         self._thread.join()
         self._socket.close()
-        return len(self._frames)
 
     def save(self, path):
         """Writes a pcap file (the classic format, Ethernet, nanoseconds)."""
@@ -43,6 +42,8 @@ class Capture:
                 self._frames.append((time.time_ns(), self._socket.recv(65536)))
             except TimeoutError:
                 pass
+            except OSError:  # the device is gone or down: nothing more will come
+                return
 
 
 def decode(pcap, fields, display_filter=""):

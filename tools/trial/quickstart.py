@@ -10,6 +10,7 @@ import signal
 import statistics
 import sys
 import time
+import traceback
 from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parent.parent
@@ -23,15 +24,15 @@ from trial.peer import PeerVm  # noqa: E402
 from trial.process import TrialError, wait_until  # noqa: E402
 from trial.tenants import BLUE, GREEN, PEER_ADDRESS, VM_ADDRESS, vpcs_toml  # noqa: E402
 from trial.terminal import Screen  # noqa: E402
-from trial.world import PEER_VTEP, World, what_is_missing  # noqa: E402
+from trial.world import HOST_VTEP, PEER_VTEP, World, what_is_missing  # noqa: E402
 
 PINGS = 10
 SPOOFED = 32
 
 PICTURE = f"""
-          vm-blue  {VM_ADDRESS} -+                                            +- {PEER_ADDRESS} blue's other VM
-                              +- berthd 192.0.2.1 == VXLAN == 192.0.2.2 Linux -+
-          vm-green {VM_ADDRESS} -+                                            +- {PEER_ADDRESS} green's other VM
+    vm-blue  {VM_ADDRESS} --+                                              +-- {PEER_ADDRESS}  another VM of blue
+                         +-- berthd {HOST_VTEP} == VXLAN == {PEER_VTEP} Linux --+
+    vm-green {VM_ADDRESS} --+                                              +-- {PEER_ADDRESS}  another VM of green
 """
 
 
@@ -72,6 +73,7 @@ class Demonstration:
         printed = self.agent.push(vpcs_toml((BLUE, GREEN), PEER_VTEP))
         self.screen.text(printed.strip(), dim=True)
         self.screen.claim(True, f"berthd acknowledged blue (VNI {BLUE.vni}) and green (VNI {GREEN.vni})")
+        self.rules_before = rule_texts(self.agent)
 
     def attach_vms(self):
         self.screen.section("The VMaaS attaches one VM of each")
@@ -85,8 +87,9 @@ class Demonstration:
         self.screen.text("what the VMaaS was told (berthctl watch, another client):", dim=True)
         for tenant, done in self.done.items():
             line = watch.wait_for(rf"^.*{done['operation']}.*$", timeout=5).group(0)
-            self.screen.text(shorten(line))
-            self.screen.claim("DONE" in line, f"the completion for {tenant.vm} was delivered")
+            event = json.loads(line)
+            self.screen.text(json.dumps({**event, "steps": f"... {len(event.get('steps', []))} steps ..."}))
+            self.screen.claim(event.get("state") == "DONE", f"the completion for {tenant.vm} was delivered")
         self.guests = {t: Guest(self.world, t.vm, done["port"]["socket"], t.vm_mac, netns=self.world.host)
                        for t, done in self.done.items()}
         for guest in self.guests.values():
@@ -94,8 +97,9 @@ class Demonstration:
         self.screen.claim(True, "the guests run: dpdk-testpmd with virtio on each vhost-user port")
 
     def ping_through_tunnel(self):
-        self.screen.section(f"Blue's VM on the other host pings vm-blue through the tunnel")
+        self.screen.section("Blue's VM on the other host pings vm-blue through the tunnel")
         self.capture = Capture(self.world.peer, "eth0")
+        self.world.at_end(self.capture.stop)
         sent, received = self.peers[BLUE].ping(VM_ADDRESS, PINGS)
         self.result["pings_sent"], self.result["pings_received"] = sent, received
         self.screen.claim(sent == received == PINGS, f"{received} of {sent} pings answered")
@@ -155,11 +159,10 @@ class Demonstration:
         detached = [(t.vm, self.agent.detach(done["attachment"])) for t, done in self.done.items()]
         self.screen.table(step_table(detached))
         self.result["detached"] = sum(done["state"] == "DONE" for _, done in detached)
-        left = [line for line in self.agent.rules().lower().splitlines()
-                if any(t.vm_mac in line or VM_ADDRESS in line for t in (BLUE, GREEN))]
         self.screen.claim(self.result["detached"] == 2, "both detached")
-        self.screen.claim(not self.agent.list() and not left,
-                          f"nothing is left: no attachment, {len(left)} rules about the VMs")
+        attachments, rules = self.agent.list(), rule_texts(self.agent)
+        self.screen.claim(attachments == [] and rules == self.rules_before,
+                          f"nothing is left: {len(attachments)} attachments, and the {len(rules)} rules from before")
         code = self.agent.child.stop()
         self.screen.claim(code == 0, f"berthd stopped when asked, exit code {code}")
 
@@ -204,11 +207,12 @@ def layers(packet):
             f"   inner {ends('eth.src', 1)} > {ends('eth.dst', 1)}, {ends('ip.src', 1)} > {ends('ip.dst', 1)}, {kind}")
 
 
-def shorten(line, width=200):
-    return line if len(line) <= width else line[:width - 4] + " ..."
+def rule_texts(agent):
+    return sorted(rule["testpmd"] for rule in agent.rules())
 
 
-def print_what_next(world, agent, done, screen):
+def print_what_next(world, demonstration, screen):
+    agent, done = demonstration.agent, demonstration.done
     environment = world.folder / "env"
     exports = [f"export {key}={value}" for key, value in agent.environment("vmaas").items()]
     environment.write_text("\n".join([*exports, f"export PATH={Path(agent.berthctl).parent}:$PATH"]) + "\n")
@@ -221,7 +225,7 @@ Left running. As root, try:
   berthctl get {done[BLUE]['attachment']}
   berthctl attach --vm vm-3 --vpc blue --ip 10.1.0.8 --mac 02:00:00:00:01:08
   berthctl --certificate {certs}/operator.crt --private-key {certs}/operator.key show rules
-  ip netns exec {world.name and f'berth-{world.name}-blue'} ping {VM_ADDRESS}
+  ip netns exec {demonstration.peers[BLUE].netns} ping {VM_ADDRESS}
   ip netns exec {world.peer} tshark -n -i eth0
   less {world.folder}/berthd.log
 
@@ -246,36 +250,43 @@ def options_of(arguments):
     return parser.parse_args(arguments)
 
 
+def demonstrate(name, screen, options):
+    """Plays it all; what did not hold is in `screen.failures`. Returns the result object."""
+    with World(name, own_host=bool(options.own_host), outlives=options.keep) as world:
+        demonstration = Demonstration(world, screen, options)
+        try:
+            demonstration.run()
+        except TrialError as error:
+            screen.error(str(error))
+        except Exception:  # an answer nobody thought of is a failure to show, not a reason to leave without a result
+            screen.error(f"this program was not prepared for what happened:\n{traceback.format_exc()}")
+        if screen.failures and hasattr(demonstration, "agent"):
+            screen.plain("\nThe end of berthd's log:\n" + demonstration.agent.child.last_lines(25))
+        if options.keep and not screen.failures:
+            world.keep()
+            print_what_next(world, demonstration, screen)
+    return demonstration.result
+
+
 def main(arguments):
     options = options_of(arguments)
     name = options.own_host or "quickstart"
     screen = Screen()
-    if options.down:
-        leftovers.remove(name)
-        screen.plain("Everything that tools/quickstart left is gone.")
-        return 0
     missing = what_is_missing()
     if missing:
         screen.plain("SKIPPED: the demonstration needs " + ", ".join(missing))
         return 77
+    if options.down:
+        leftovers.remove(name)
+        screen.plain("Everything that tools/quickstart left is gone.")
+        return 0
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop_on_signal)
     started = time.monotonic()
-    demonstration = None
+    result = {}
+    screen.plain(PICTURE.rstrip("\n"))
     try:
-        screen.plain(PICTURE.rstrip("\n"))
-        with World(name, own_host=bool(options.own_host), outlives=options.keep) as world:
-            demonstration = Demonstration(world, screen, options)
-            try:
-                demonstration.run()
-            except (TrialError, KeyError, OSError) as error:
-                screen.error(str(error) if not isinstance(error, KeyError) else f"berthctl's answer lacks {error}")
-            finally:
-                if screen.failures and hasattr(demonstration, "agent"):
-                    screen.plain("\nThe end of berthd's log:\n" + demonstration.agent.child.last_lines(25))
-            if options.keep and not screen.failures:
-                world.keep()
-                print_what_next(world, demonstration.agent, demonstration.done, screen)
+        result = demonstrate(name, screen, options)
     except TrialError as error:
         screen.error(str(error))
     except KeyboardInterrupt:
@@ -284,10 +295,9 @@ def main(arguments):
     left = [] if options.keep else leftovers.namespaces_of(name) + leftovers.processes_of(name)
     if left:
         screen.error(f"not cleaned up: {left}")
-    seconds = time.monotonic() - started
-    screen.plain(f"\n{'Every claim held' if not screen.failures else 'NOT every claim held: ' + screen.failures[0]}"
-                 f"; {seconds:.1f} s.")
-    screen.plain(json.dumps(demonstration.result if demonstration else {}))
+    held = "Every claim held" if not screen.failures else f"NOT every claim held: {screen.failures[0]}"
+    screen.plain(f"\n{held}; {time.monotonic() - started:.1f} s.")
+    screen.plain(json.dumps(result))
     return 1 if screen.failures else 0
 
 
