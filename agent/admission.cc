@@ -90,7 +90,7 @@ std::vector<dataplane::ResourceError> check_push(const dataplane::VpcSet& vpcs,
       continue;
     }
     // The VM itself is no conflict; everybody else in the new VPC may be.
-    const auto fits = check_against_vpc(intent, vpc->second, {}, own_vtep);
+    const auto fits = check_against_vpc(intent, *vpc->second, {}, own_vtep);
     if (!fits) {
       Error error = fits.error();
       error.code = Code::kFailedPrecondition;

@@ -31,7 +31,7 @@ std::set<VpcId> changed_vpcs(const dataplane::VpcSet& before, const dataplane::V
   std::set<VpcId> changed;
   for (const auto& [id, vpc] : after) {
     const auto old = before.find(id);
-    if (old == before.end() || old->second != vpc) changed.insert(id);
+    if (old == before.end() || (old->second != vpc && *old->second != *vpc)) changed.insert(id);
   }
   for (const auto& [id, vpc] : before) {
     if (!after.contains(id)) changed.insert(id);
@@ -148,7 +148,7 @@ Task<std::vector<dataplane::ResourceError>> Agent::push_vpcs(std::shared_ptr<con
   for (const VpcId& id : changed) {
     const auto vpc = wanted->find(id);
     if (vpc == wanted->end()) continue;
-    for (auto& error : dataplane::check_vpc(vpc->second)) errors.push_back(std::move(error));
+    for (auto& error : dataplane::check_vpc(*vpc->second)) errors.push_back(std::move(error));
   }
   if (errors.empty()) errors = check_push(*wanted, attachments_.list(), vtep());
   if (!errors.empty()) co_return errors;
@@ -167,7 +167,7 @@ Task<std::vector<dataplane::ResourceError>> Agent::push_vpcs(std::shared_ptr<con
 std::set<IpAddress> Agent::wanted_vteps() const {
   std::set<IpAddress> vteps;
   for (const auto& [id, vpc] : vpcs_.all()) {
-    for (const dataplane::Mapping& mapping : vpc.mappings) vteps.insert(mapping.vtep);
+    for (const dataplane::Mapping& mapping : vpc->mappings) vteps.insert(mapping.vtep);
   }
   vteps.erase(vtep());
   return vteps;

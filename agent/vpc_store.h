@@ -20,7 +20,7 @@ class VpcStore {
   // nullptr when unknown. LIFETIME: until the next replace().
   const dataplane::Vpc* find(const VpcId& id) const {
     const auto found = vpcs_->find(id);
-    return found == vpcs_->end() ? nullptr : &found->second;
+    return found == vpcs_->end() ? nullptr : found->second.get();
   }
   const dataplane::VpcSet& all() const { return *vpcs_; }
   std::shared_ptr<const dataplane::VpcSet> snapshot() const { return vpcs_; }

@@ -120,11 +120,11 @@ std::vector<ResourceError> check_vpc_set(const VpcSet& vpcs) {
   std::vector<ResourceError> found;
   std::map<Vni, VpcId> owners;
   for (const auto& [id, vpc] : vpcs) {
-    const auto [owner, inserted] = owners.emplace(vpc.vni, id);
+    const auto [owner, inserted] = owners.emplace(vpc->vni, id);
     if (!inserted) {
       found.push_back({fmt::format("vpc/{}", id),
                        Error{Code::kAlreadyExists,
-                             fmt::format("VNI {} is that of VPC {}", vpc.vni, owner->second), "VNI_TAKEN"}});
+                             fmt::format("VNI {} is that of VPC {}", vpc->vni, owner->second), "VNI_TAKEN"}});
     }
   }
   return found;

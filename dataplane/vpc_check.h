@@ -6,6 +6,7 @@
 #include "dataplane/vpc.h"
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,8 @@ struct ResourceError {
   Error error;
 };
 
-using VpcSet = std::map<VpcId, Vpc>;
+// Copying is cheap: VPCs that did not change are shared.
+using VpcSet = std::map<VpcId, std::shared_ptr<const Vpc>>;
 
 // Every fault of `vpc` alone: limits, subnets that overlap, gateways and mappings outside a subnet,
 // duplicate addresses, addresses that are not unicast.

@@ -1,0 +1,111 @@
+#include "dataplane/dpdk/embedded_eswitch.h"
+
+#include "base/offload.h"
+#include "dataplane/dpdk/eal.h"
+#include "dataplane/dpdk/engine.h"
+#include "dataplane/dpdk/worker.h"
+
+#include <future>
+#include <optional>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <fmt/format.h>
+
+namespace berth::dataplane::dpdk {
+namespace {
+
+constexpr const char* kProxy = "net_berth0";
+
+EalOptions make_eal_options(const SoftEswitchOptions& options) {
+  EalOptions eal{.use_hugepages = options.use_hugepages};
+  eal.vdevs.push_back(fmt::format("net_af_packet0,iface={}", options.uplink_device));
+  std::string eswitch = fmt::format("{},uplink=net_af_packet0", kProxy);
+  for (std::size_t i = 0; i < options.sockets.size(); ++i) {
+    eal.vdevs.push_back(fmt::format("net_vhost{},iface={}", i, options.sockets[i]));
+    eswitch += fmt::format(",function=net_vhost{}", i);
+  }
+  eal.vdevs.push_back(eswitch);  // last: it takes the others over
+  return eal;
+}
+
+}  // namespace
+
+class EmbeddedEswitch::Impl {
+ public:
+  ~Impl() {
+    run_on_control([this] {
+      worker_.reset();
+      if (engine_) engine_->close();
+      if (eal_started_) stop_eal();
+      return 0;
+    });
+    control_.join();
+  }
+
+  Result<void> open(const SoftEswitchOptions& options) {
+    return run_on_control([this, &options] { return open_here(options); });
+  }
+
+  asio::any_io_executor control() { return control_.get_executor(); }
+  Engine& engine() { return *engine_; }
+
+ private:
+  Result<void> open_here(const SoftEswitchOptions& options) {
+    const EalOptions eal = make_eal_options(options);
+    if (auto started = start_eal(eal); !started) return started;
+    eal_started_ = true;
+    auto engine = Engine::open(kProxy, static_cast<std::uint16_t>(options.sockets.size()));
+    if (!engine) return pass(engine);
+    engine_.emplace(*std::move(engine));
+    auto worker = Worker::start(fmt::format("{}_switch", kProxy));
+    if (!worker) return pass(worker);
+    worker_ = *std::move(worker);
+    return {};
+  }
+
+  template <typename Function>
+  auto run_on_control(Function function) {
+    std::packaged_task<decltype(function())()> task(std::move(function));
+    auto outcome = task.get_future();
+    asio::post(control_, std::move(task));
+    return outcome.get();
+  }
+
+  asio::thread_pool control_{1};  // one thread owns rte_flow
+  bool eal_started_ = false;
+  std::optional<Engine> engine_;
+  std::unique_ptr<Worker> worker_;
+};
+
+Result<std::unique_ptr<EmbeddedEswitch>> EmbeddedEswitch::open_soft(const SoftEswitchOptions& options) {
+  auto impl = std::make_unique<Impl>();
+  if (auto opened = impl->open(options); !opened) return pass(opened, "software eSwitch");
+  return std::unique_ptr<EmbeddedEswitch>(new EmbeddedEswitch(std::move(impl)));
+}
+
+EmbeddedEswitch::EmbeddedEswitch(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+EmbeddedEswitch::~EmbeddedEswitch() = default;
+
+Task<std::vector<Result<void>>> EmbeddedEswitch::apply(std::vector<RuleChange> changes) {
+  co_return co_await offload(impl_->control(), [impl = impl_.get(), changes = std::move(changes)] {
+    std::vector<Result<void>> outcomes;
+    outcomes.reserve(changes.size());
+    for (const RuleChange& change : changes) outcomes.push_back(impl->engine().apply(change));
+    return Result<std::vector<Result<void>>>(std::move(outcomes));
+  });
+}
+
+Task<std::vector<HeldRule>> EmbeddedEswitch::read_rules(std::optional<EswitchPort> owner) {
+  co_return co_await offload(impl_->control(),
+                             [impl = impl_.get(), owner] { return impl->engine().read_rules(owner); });
+}
+
+Task<std::vector<PortState>> EmbeddedEswitch::read_ports() {
+  co_return co_await offload(impl_->control(), [impl = impl_.get()] {
+    return Result<std::vector<PortState>>(impl->engine().read_ports());
+  });
+}
+
+}  // namespace berth::dataplane::dpdk

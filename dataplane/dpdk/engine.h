@@ -1,0 +1,55 @@
+// Rules and ports of one DPDK eSwitch, by synchronous rte_flow. Blocking, single-threaded: every call
+// comes from the thread that started EAL. Knows nothing of Asio; embedded_eswitch.h brings it there.
+#pragma once
+
+#include "base/error.h"
+#include "dataplane/eswitch.h"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+struct rte_flow;
+struct rte_mempool;
+
+namespace berth::dataplane::dpdk {
+
+class Engine {
+ public:
+  // `proxy` is the ethdev that stands for the uplink and takes transfer rules; function i is the
+  // ethdev "<proxy>_representor_vf<i>". Configures and starts them all: proxy first (HP-42).
+  static Result<Engine> open(const std::string& proxy, std::uint16_t function_count);
+  Engine(Engine&&) = default;
+  Engine& operator=(Engine&&) = delete;
+  // Destroys the rules and stops the ports, representors first.
+  void close();
+
+  Result<void> apply(const RuleChange& change);
+  // Counters come from the device; HARDWARE_REJECTED when it does not know a rule any more.
+  Result<std::vector<HeldRule>> read_rules(std::optional<EswitchPort> owner) const;
+  std::vector<PortState> read_ports() const;
+
+ private:
+  struct Held {
+    Rule rule;
+    rte_flow* flow = nullptr;  // LIFETIME: until rte_flow_destroy
+  };
+  struct Port {
+    EswitchPort port;
+    std::uint16_t ethdev_port_id = 0;
+  };
+
+  Engine() = default;
+  Result<void> add_port(EswitchPort port, const std::string& ethdev);
+  Result<void> add(const Rule& rule);
+  Result<void> remove(const RuleKey& key);
+  std::uint16_t number_of(EswitchPort port) const { return ports_.at(port.number()).ethdev_port_id; }
+
+  std::vector<Port> ports_;  // by EswitchPort::number()
+  rte_mempool* slow_path_pool_ = nullptr;
+  std::map<RuleKey, Held> held_;
+};
+
+}  // namespace berth::dataplane::dpdk

@@ -1,0 +1,190 @@
+#include "dataplane/dpdk/lowering.h"
+
+#include "dataplane/pipeline.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <rte_byteorder.h>
+
+namespace berth::dataplane::dpdk {
+namespace {
+
+constexpr std::uint16_t kEtherTypeIpv4 = 0x0800;
+constexpr std::uint8_t kVxlanFlagVni = 0x08;  // RFC 7348 section 5: the I flag
+constexpr std::uint8_t kIpv4VersionAndLength = 0x45;
+constexpr std::uint8_t kOuterTtl = 64;
+
+rte_ether_addr to_rte(const MacAddress& mac) {
+  rte_ether_addr address{};
+  std::ranges::copy(mac.bytes, address.addr_bytes);
+  return address;
+}
+
+rte_be32_t to_rte(const IpAddress& ip) {
+  return rte_cpu_to_be_32(ip.v4_host_order());
+}
+
+rte_ether_addr all_ones_mac() {
+  rte_ether_addr address{};
+  std::ranges::fill(address.addr_bytes, std::uint8_t{0xFF});
+  return address;
+}
+
+void set_vni(rte_flow_item_vxlan& item, std::uint32_t vni) {
+  item.vni[0] = static_cast<std::uint8_t>(vni >> 16);
+  item.vni[1] = static_cast<std::uint8_t>(vni >> 8);
+  item.vni[2] = static_cast<std::uint8_t>(vni);
+}
+
+// MODIFY_FIELD SET with an immediate value, which has the layout of the matching item's field.
+template <typename Value>
+rte_flow_action_modify_field set_field(rte_flow_field_id field, const Value& value,
+                                       std::uint32_t width_bits) {
+  rte_flow_action_modify_field modify{};
+  modify.operation = RTE_FLOW_MODIFY_SET;
+  modify.dst.field = field;
+  modify.src.field = RTE_FLOW_FIELD_VALUE;
+  static_assert(sizeof value <= sizeof modify.src.value);
+  std::memcpy(modify.src.value, &value, sizeof value);
+  modify.width = width_bits;
+  return modify;
+}
+
+}  // namespace
+
+LoweredRule::LoweredRule(const Rule& rule, const PortNumbering& number_of) {
+  attr_.group = rule.key.group;
+  attr_.priority = rule.key.priority;
+  attr_.transfer = 1;
+  lower_match(rule.key.match, number_of);
+  lower_actions(rule.actions, number_of);
+}
+
+void LoweredRule::lower_match(const Match& match, const PortNumbering& number_of) {
+  source_.spec.port_id = number_of(match.source);
+  source_.mask.port_id = 0xFFFF;
+  add_item(RTE_FLOW_ITEM_TYPE_REPRESENTED_PORT, source_);
+  if (match.tag) {
+    tag_.spec.data = *match.tag;
+    tag_.mask.data = 0xFFFFFFFF;
+    tag_.mask.index = 0xFF;
+    add_item(RTE_FLOW_ITEM_TYPE_TAG, tag_);
+  }
+  const bool has_ip = match.ip_src || match.ip_dst || match.ip_protocol;
+  if (has_ip || match.eth_src || match.eth_dst || match.ether_type || match.untagged) lower_ethernet(match);
+  if (has_ip) lower_ip(match);
+  if (match.l4_dst) lower_l4(match);
+  if (match.vni) {
+    set_vni(vxlan_.spec, match.vni->value());
+    set_vni(vxlan_.mask, Vni::kMax);
+    add_item(RTE_FLOW_ITEM_TYPE_VXLAN, vxlan_);
+  }
+  items_.at(item_count_) = {
+      .type = RTE_FLOW_ITEM_TYPE_END, .spec = nullptr, .last = nullptr, .mask = nullptr};
+}
+
+void LoweredRule::lower_ethernet(const Match& match) {
+  if (match.eth_src) {
+    eth_.spec.hdr.src_addr = to_rte(*match.eth_src);
+    eth_.mask.hdr.src_addr = all_ones_mac();
+  }
+  if (match.eth_dst) {
+    eth_.spec.hdr.dst_addr = to_rte(*match.eth_dst);
+    eth_.mask.hdr.dst_addr = all_ones_mac();
+  }
+  if (match.ether_type) {
+    eth_.spec.hdr.ether_type = rte_cpu_to_be_16(*match.ether_type);
+    eth_.mask.hdr.ether_type = 0xFFFF;
+  }
+  if (match.untagged) eth_.mask.has_vlan = 1;
+  add_item(RTE_FLOW_ITEM_TYPE_ETH, eth_);
+}
+
+void LoweredRule::lower_ip(const Match& match) {
+  if (match.ip_src) {
+    ipv4_.spec.hdr.src_addr = to_rte(match.ip_src->address());
+    ipv4_.mask.hdr.src_addr = to_rte(match.ip_src->mask());
+  }
+  if (match.ip_dst) {
+    ipv4_.spec.hdr.dst_addr = to_rte(match.ip_dst->address());
+    ipv4_.mask.hdr.dst_addr = to_rte(match.ip_dst->mask());
+  }
+  if (match.ip_protocol) {
+    ipv4_.spec.hdr.next_proto_id = *match.ip_protocol;
+    ipv4_.mask.hdr.next_proto_id = 0xFF;
+  }
+  add_item(RTE_FLOW_ITEM_TYPE_IPV4, ipv4_);
+}
+
+void LoweredRule::lower_l4(const Match& match) {
+  const rte_be16_t port = rte_cpu_to_be_16(match.l4_dst->value);
+  const rte_be16_t mask = rte_cpu_to_be_16(match.l4_dst->mask);
+  if (match.ip_protocol == kProtocolTcp) {
+    tcp_.spec.hdr.dst_port = port;
+    tcp_.mask.hdr.dst_port = mask;
+    add_item(RTE_FLOW_ITEM_TYPE_TCP, tcp_);
+  } else {
+    udp_.spec.hdr.dst_port = port;
+    udp_.mask.hdr.dst_port = mask;
+    add_item(RTE_FLOW_ITEM_TYPE_UDP, udp_);
+  }
+}
+
+void LoweredRule::lower_actions(const Actions& actions, const PortNumbering& number_of) {
+  if (actions.decap) add_action(RTE_FLOW_ACTION_TYPE_VXLAN_DECAP);
+  if (actions.count) add_action(RTE_FLOW_ACTION_TYPE_COUNT, &count_);
+  if (actions.set_tag) {
+    set_tag_ = set_field(RTE_FLOW_FIELD_TAG, *actions.set_tag, 32);  // host byte order, as TAG items
+    add_action(RTE_FLOW_ACTION_TYPE_MODIFY_FIELD, &set_tag_);
+  }
+  if (actions.set_eth_dst) {
+    set_eth_dst_ = set_field(RTE_FLOW_FIELD_MAC_DST, actions.set_eth_dst->bytes, 48);
+    add_action(RTE_FLOW_ACTION_TYPE_MODIFY_FIELD, &set_eth_dst_);
+  }
+  if (actions.encap) lower_encap(*actions.encap);
+  if (const auto* to = std::get_if<JumpTo>(&actions.fate)) {
+    jump_.group = to->group;
+    add_action(RTE_FLOW_ACTION_TYPE_JUMP, &jump_);
+  } else if (const auto* deliver = std::get_if<Deliver>(&actions.fate)) {
+    deliver_.port_id = number_of(deliver->port);
+    add_action(RTE_FLOW_ACTION_TYPE_REPRESENTED_PORT, &deliver_);
+  } else {
+    add_action(RTE_FLOW_ACTION_TYPE_DROP);
+  }
+  add_action(RTE_FLOW_ACTION_TYPE_END);
+}
+
+// The outer headers; lengths, IPv4 checksum and UDP source port are the eSwitch's (HP-24, HP-46).
+void LoweredRule::lower_encap(const VxlanEncap& encap) {
+  encap_eth_.spec.hdr.src_addr = to_rte(encap.eth_src);
+  encap_eth_.spec.hdr.dst_addr = to_rte(encap.eth_dst);
+  encap_eth_.spec.hdr.ether_type = rte_cpu_to_be_16(kEtherTypeIpv4);
+  encap_eth_.mask.hdr.src_addr = encap_eth_.mask.hdr.dst_addr = all_ones_mac();
+  encap_eth_.mask.hdr.ether_type = 0xFFFF;
+  encap_ipv4_.spec.hdr.version_ihl = kIpv4VersionAndLength;
+  encap_ipv4_.spec.hdr.time_to_live = kOuterTtl;
+  encap_ipv4_.spec.hdr.next_proto_id = kProtocolUdp;
+  encap_ipv4_.spec.hdr.src_addr = to_rte(encap.ip_src);
+  encap_ipv4_.spec.hdr.dst_addr = to_rte(encap.ip_dst);
+  encap_ipv4_.mask.hdr.version_ihl = encap_ipv4_.mask.hdr.time_to_live = encap_ipv4_.mask.hdr.next_proto_id =
+      0xFF;
+  encap_ipv4_.mask.hdr.src_addr = encap_ipv4_.mask.hdr.dst_addr = 0xFFFFFFFF;
+  encap_udp_.spec.hdr.dst_port = rte_cpu_to_be_16(kVxlanUdpPort);
+  encap_udp_.mask.hdr.dst_port = 0xFFFF;
+  encap_vxlan_.spec.flags = encap_vxlan_.mask.flags = kVxlanFlagVni;
+  set_vni(encap_vxlan_.spec, encap.vni.value());
+  set_vni(encap_vxlan_.mask, Vni::kMax);
+
+  const auto item = [](rte_flow_item_type type, const auto& fields) {
+    return rte_flow_item{.type = type, .spec = &fields.spec, .last = nullptr, .mask = &fields.mask};
+  };
+  encap_items_ = {
+      item(RTE_FLOW_ITEM_TYPE_ETH, encap_eth_), item(RTE_FLOW_ITEM_TYPE_IPV4, encap_ipv4_),
+      item(RTE_FLOW_ITEM_TYPE_UDP, encap_udp_), item(RTE_FLOW_ITEM_TYPE_VXLAN, encap_vxlan_),
+      rte_flow_item{.type = RTE_FLOW_ITEM_TYPE_END, .spec = nullptr, .last = nullptr, .mask = nullptr}};
+  encap_.definition = encap_items_.data();
+  add_action(RTE_FLOW_ACTION_TYPE_VXLAN_ENCAP, &encap_);
+}
+
+}  // namespace berth::dataplane::dpdk

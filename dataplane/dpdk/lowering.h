@@ -1,0 +1,77 @@
+// Lowering A: a rule as the arguments of synchronous rte_flow_create (mlx5 with dv_flow_en=1, and the
+// software eSwitch). Pure; owns every structure that the arrays point to.
+#pragma once
+
+#include "dataplane/rule.h"
+#include "dataplane/rule_text.h"
+
+#include <array>
+#include <cstdint>
+
+#include <rte_flow.h>
+
+namespace berth::dataplane::dpdk {
+
+// LIFETIME: items() and actions() point into the object, which therefore neither moves nor copies.
+class LoweredRule {
+ public:
+  LoweredRule(const Rule& rule, const PortNumbering& number_of);
+  LoweredRule(const LoweredRule&) = delete;
+  LoweredRule& operator=(const LoweredRule&) = delete;
+
+  const rte_flow_attr& attr() const { return attr_; }
+  const rte_flow_item* items() const { return items_.data(); }        // ends with ITEM_TYPE_END
+  const rte_flow_action* actions() const { return actions_.data(); }  // ends with ACTION_TYPE_END
+
+ private:
+  template <typename Spec>
+  struct SpecAndMask {
+    Spec spec{};
+    Spec mask{};
+  };
+
+  void lower_match(const Match& match, const PortNumbering& number_of);
+  void lower_ethernet(const Match& match);
+  void lower_ip(const Match& match);
+  void lower_l4(const Match& match);
+  void lower_actions(const Actions& actions, const PortNumbering& number_of);
+  void lower_encap(const VxlanEncap& encap);
+  template <typename Spec>
+  void add_item(rte_flow_item_type type, const SpecAndMask<Spec>& fields) {
+    items_.at(item_count_++) = {.type = type, .spec = &fields.spec, .last = nullptr, .mask = &fields.mask};
+  }
+  void add_action(rte_flow_action_type type, const void* conf = nullptr) {
+    actions_.at(action_count_++) = {.type = type, .conf = conf};
+  }
+
+  rte_flow_attr attr_{};
+
+  // port, tag, eth, ipv4, tcp or udp, vxlan, end
+  std::array<rte_flow_item, 7> items_{};
+  std::size_t item_count_ = 0;
+  SpecAndMask<rte_flow_item_ethdev> source_;
+  SpecAndMask<rte_flow_item_tag> tag_;
+  SpecAndMask<rte_flow_item_eth> eth_;
+  SpecAndMask<rte_flow_item_ipv4> ipv4_;
+  SpecAndMask<rte_flow_item_tcp> tcp_;
+  SpecAndMask<rte_flow_item_udp> udp_;
+  SpecAndMask<rte_flow_item_vxlan> vxlan_;
+
+  // decap, count, tag, mac, encap, fate, end
+  std::array<rte_flow_action, 7> actions_{};
+  std::size_t action_count_ = 0;
+  rte_flow_action_count count_{};
+  rte_flow_action_modify_field set_tag_{};
+  rte_flow_action_modify_field set_eth_dst_{};
+  rte_flow_action_jump jump_{};
+  rte_flow_action_ethdev deliver_{};
+
+  rte_flow_action_vxlan_encap encap_{};
+  std::array<rte_flow_item, 5> encap_items_{};  // eth, ipv4, udp, vxlan, end
+  SpecAndMask<rte_flow_item_eth> encap_eth_;
+  SpecAndMask<rte_flow_item_ipv4> encap_ipv4_;
+  SpecAndMask<rte_flow_item_udp> encap_udp_;
+  SpecAndMask<rte_flow_item_vxlan> encap_vxlan_;
+};
+
+}  // namespace berth::dataplane::dpdk

@@ -1,0 +1,102 @@
+#include "northbound/convert.h"
+
+#include <fmt/format.h>
+
+namespace berth::northbound {
+namespace {
+
+v1::Attachment::State to_message(agent::AttachmentState state) {
+  switch (state) {
+    case agent::AttachmentState::kAttaching: return v1::Attachment::ATTACHING;
+    case agent::AttachmentState::kAttached: return v1::Attachment::ATTACHED;
+    case agent::AttachmentState::kDetaching: return v1::Attachment::DETACHING;
+    case agent::AttachmentState::kQuarantined: return v1::Attachment::QUARANTINED;
+  }
+  return v1::Attachment::STATE_UNSPECIFIED;
+}
+
+v1::Step to_message(const agent::StepRecord& record) {
+  v1::Step step;
+  step.set_name(std::string(record.name));
+  step.set_detail(record.detail);
+  step.set_micros(static_cast<std::uint64_t>(record.took.count()));
+  switch (record.status) {
+    case agent::StepStatus::kDone: step.set_status(v1::Step::DONE); break;
+    case agent::StepStatus::kNotApplicable: step.set_status(v1::Step::NOT_APPLICABLE); break;
+    case agent::StepStatus::kFailed: step.set_status(v1::Step::FAILED); break;
+  }
+  return step;
+}
+
+// Takes a parsed field, or its error into the collection.
+template <typename T>
+T take(Result<T> value, Error& all) {
+  if (value) return *std::move(value);
+  all.message += (all.message.empty() ? "" : "; ") + value.error().message;
+  if (all.reason.empty()) all.reason = value.error().reason;
+  all.violations.insert(all.violations.end(), value.error().violations.begin(), value.error().violations.end());
+  return T();
+}
+
+}  // namespace
+
+Result<agent::AttachIntent> to_intent(const v1::AttachVmRequest& request) {
+  Error all{.code = Code::kInvalidArgument, .message = ""};
+  agent::AttachIntent intent{.request = take(RequestId::parse("request_id", request.request_id()), all),
+                             .vm = take(VmId::parse("vm", request.vm()), all),
+                             .vpc = take(VpcId::parse("vpc", request.vpc()), all),
+                             .ip = take(IpAddress::parse("interface.ip", request.interface().ip()), all),
+                             .mac = take(MacAddress::parse("interface.mac", request.interface().mac()), all),
+                             .mtu_bytes = request.interface().mtu_bytes()};
+  if (!all.violations.empty()) return std::unexpected(std::move(all));
+  return intent;
+}
+
+v1::Attachment to_message(const agent::Attachment& attachment) {
+  v1::Attachment message;
+  message.set_id(attachment.id.str());
+  message.set_vm(attachment.intent.vm.str());
+  message.set_vpc(attachment.intent.vpc.str());
+  message.mutable_interface()->set_ip(attachment.intent.ip.str());
+  message.mutable_interface()->set_mac(attachment.intent.mac.str());
+  message.mutable_interface()->set_mtu_bytes(attachment.intent.mtu_bytes);
+  message.set_state(to_message(attachment.state));
+  message.mutable_port()->set_kind(v1::Port::VHOST_USER);
+  message.mutable_port()->set_function(fmt::format("vf{}", attachment.function.index));
+  message.mutable_port()->set_socket(attachment.function.socket);
+  return message;
+}
+
+v1::Operation to_message(const agent::Operation& operation) {
+  v1::Operation message;
+  message.set_id(operation.id.str());
+  message.set_kind(operation.kind == agent::OperationKind::kAttach ? v1::Operation::ATTACH : v1::Operation::DETACH);
+  message.set_request_id(operation.request.str());
+  message.set_attachment(operation.attachment.str());
+  message.set_done(operation.done);
+  for (const agent::StepRecord& record : operation.steps) *message.add_steps() = to_message(record);
+  message.set_total_micros(static_cast<std::uint64_t>(operation.total.count()));
+  message.set_revision(operation.revision);
+  if (operation.result) *message.mutable_result() = to_message(*operation.result);
+  if (operation.error) {
+    const bool refused_rule = operation.error->code == Code::kHardwareRejected;
+    message.mutable_error()->set_code(static_cast<int>(refused_rule ? Code::kFailedPrecondition : operation.error->code));
+    message.mutable_error()->set_message(operation.error->message);
+    message.mutable_error()->set_reason(operation.error->reason);
+  }
+  return message;
+}
+
+v1::Counters to_message(const agent::PortCounters& counters) {
+  v1::Counters message;
+  message.set_from_vm_packets(counters.from_vm_packets);
+  message.set_from_vm_bytes(counters.from_vm_bytes);
+  message.set_to_vm_packets(counters.to_vm_packets);
+  message.set_to_vm_bytes(counters.to_vm_bytes);
+  message.set_spoof_dropped_packets(counters.spoof_dropped_packets);
+  message.set_policy_dropped_packets(counters.policy_dropped_packets);
+  message.set_unroutable_dropped_packets(counters.unroutable_dropped_packets);
+  return message;
+}
+
+}  // namespace berth::northbound

@@ -1,0 +1,30 @@
+// Who is at the other end of a connection, as its verified certificate says.
+//
+// Roles are decided from the subject alternative names; the common name is for logs only.
+#pragma once
+
+#include "base/error.h"
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace berth::rpc {
+
+struct Peer {
+  std::string address;  // "192.0.2.7:41000", "[2001:db8::7]:41000" or "unix"
+  std::vector<std::string> uri_sans;
+  std::vector<std::string> dns_sans;
+  std::string common_name;
+
+  // The SPIFFE id, "" unless the certificate has exactly one URI name and that is a spiffe:// one
+  // (SPIFFE X.509-SVID section 2: more than one URI makes the identity invalid).
+  std::string_view spiffe_id() const;
+};
+
+// Asked once for each call, before its first message is read. `method` is "pkg.Service/Method".
+// An error becomes the status of the call.
+using Authorize = std::function<Result<void>(const Peer&, std::string_view method)>;
+
+}  // namespace berth::rpc
