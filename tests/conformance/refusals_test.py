@@ -172,7 +172,7 @@ def main():
     if missing:
         print("SKIPPED: this needs " + ", ".join(missing))
         return 77
-    with World(f"r{os.getpid()}", own_host=True) as world:
+    with World(f"r{os.getpid()}") as world:
         AGENT = Agent(world, options.berthd, options.berthctl, ROOT / "tools/certs")
         try:
             AGENT.wait_ready()
@@ -182,7 +182,7 @@ def main():
             return 1
         program = unittest.main(argv=sys.argv[:1], exit=False)
         if not program.result.wasSuccessful():
-            print("The end of berthd's log:\n" + AGENT.child.last_lines(30))
+            print("The end of berthd's log:\n" + AGENT.log_tail())
         return 0 if program.result.wasSuccessful() else 1
 
 

@@ -37,7 +37,7 @@ def play(options):
     from stage import Failed, Stage
     title, statements = parse(options.file.read_text())
     print(f"scenario: {title}")
-    with World(f"c{os.getpid()}", own_host=True) as world:
+    with World(f"c{os.getpid()}") as world:
         stage = None
         try:
             stage = Stage(world, options.berthd, options.berthctl, ROOT / "tools/certs")
@@ -48,7 +48,7 @@ def play(options):
         except (Failed, TrialError, OSError) as error:
             print(f"FAILED: {error}")
             if stage:
-                print("The end of berthd's log:\n" + stage.agent.child.last_lines(30))
+                print("The end of berthd's log:\n" + stage.agent.log_tail())
             return 1
     print("holds")
     return 0

@@ -54,6 +54,11 @@ class Agent:
     def wait_ready(self):
         self.endpoint = self.child.wait_for(r"ready.* listen=(127\.0\.0\.1:\d+)").group(1)
 
+    def log_tail(self, count=25):
+        """The end of the log, without what DPDK's vhost library says of every message."""
+        lines = [line for line in self.child.output().splitlines() if not line.startswith("VHOST_CONFIG")]
+        return "\n".join(f"    | {line}" for line in lines[-count:])
+
     def environment(self, role):
         """What berthctl needs to know to be a client of this role."""
         certs = self.world.folder / "certs"

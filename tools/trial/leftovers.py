@@ -2,8 +2,8 @@
 
 Every trial has a folder below ROOT, and beside it a file NAME.lock that its owner holds locked while it
 lives. When the lock is free, the trial belongs to nobody any more (or to `tools/quickstart --keep`, which
-says so in a file `kept`): its processes carry its name in their environment, its network namespaces are
-named `berth-NAME-...`, and `devices` lists what it made in the machine's own namespace.
+says so in a file `kept`): its processes carry its name in their environment, and its network namespaces,
+with the devices in them, are named `berth-NAME-...`.
 """
 import fcntl
 import os
@@ -49,10 +49,6 @@ def remove(name):
             continue
     for namespace in namespaces_of(name):
         run("ip", "netns", "delete", namespace, check=False)
-    devices = ROOT / name / "devices"
-    if devices.exists():
-        for device in devices.read_text().split():
-            run("ip", "link", "delete", device, check=False)
     shutil.rmtree(ROOT / name, ignore_errors=True)
 
 

@@ -63,7 +63,7 @@ class Demonstration:
                       for tenant in (BLUE, GREEN)}
         for tenant, peer in self.peers.items():
             peer.knows(VM_ADDRESS, tenant.vm_mac)
-        self.screen.claim(True, f"namespace {self.world.peer} is the other host; Linux's VXLAN is its tunnel end")
+        self.screen.claim(True, "two hosts, each a network namespace; the other one's tunnel end is Linux's own VXLAN")
         self.screen.claim(True, "throw-away CA; certificates for agent, vmaas, controller, operator")
         self.agent.wait_ready()
         self.screen.claim(True, f"berthd serves gRPC over mutual TLS on {self.agent.endpoint}")
@@ -215,12 +215,14 @@ def print_what_next(world, demonstration, screen):
     agent, done = demonstration.agent, demonstration.done
     environment = world.folder / "env"
     exports = [f"export {key}={value}" for key, value in agent.environment("vmaas").items()]
-    environment.write_text("\n".join([*exports, f"export PATH={Path(agent.berthctl).parent}:$PATH"]) + "\n")
+    environment.write_text("\n".join(exports) + "\n" + f"""\
+berthctl() {{ ip netns exec {world.host} {agent.berthctl.resolve()} "$@"; }}
+""")
     certs = world.folder / "certs"
     screen.plain(f"""
 Left running. As root, try:
 
-  . {environment}                          # berthctl as the VMaaS
+  . {environment}      # a shell function berthctl, as the VMaaS, on the host of the trial
   berthctl list
   berthctl get {done[BLUE]['attachment']}
   berthctl attach --vm vm-3 --vpc blue --ip 10.1.0.8 --mac 02:00:00:00:01:08
@@ -245,14 +247,13 @@ def options_of(arguments):
     parser.add_argument("--berthctl", type=Path)
     parser.add_argument("--keep", action="store_true", help="leave it running and say what to try next")
     parser.add_argument("--down", action="store_true", help="end what --keep left running")
-    parser.add_argument("--own-host", metavar="NAME",
-                        help="make the host a namespace, too (tests: several can run side by side)")
+    parser.add_argument("--name", default="quickstart", help="trials of different names run side by side")
     return parser.parse_args(arguments)
 
 
 def demonstrate(name, screen, options):
     """Plays it all; what did not hold is in `screen.failures`. Returns the result object."""
-    with World(name, own_host=bool(options.own_host), outlives=options.keep) as world:
+    with World(name, outlives=options.keep) as world:
         demonstration = Demonstration(world, screen, options)
         try:
             demonstration.run()
@@ -261,7 +262,7 @@ def demonstrate(name, screen, options):
         except Exception:  # an answer nobody thought of is a failure to show, not a reason to leave without a result
             screen.error(f"this program was not prepared for what happened:\n{traceback.format_exc()}")
         if screen.failures and hasattr(demonstration, "agent"):
-            screen.plain("\nThe end of berthd's log:\n" + demonstration.agent.child.last_lines(25))
+            screen.plain("\nThe end of berthd's log:\n" + demonstration.agent.log_tail())
         if options.keep and not screen.failures:
             world.keep()
             print_what_next(world, demonstration, screen)
@@ -270,7 +271,7 @@ def demonstrate(name, screen, options):
 
 def main(arguments):
     options = options_of(arguments)
-    name = options.own_host or "quickstart"
+    name = options.name
     screen = Screen()
     missing = what_is_missing()
     if missing:

@@ -1,11 +1,11 @@
-"""The world of one trial: a host with an uplink, and the namespace of another host at its other end.
+"""The world of one trial: two hosts, each a network namespace, and the underlay between them.
 
-    world = World("quickstart")             # the machine itself is the host
-    world = World("c123", own_host=True)    # the host, too, is a namespace: nothing outside changes
-    with world: ...                         # processes, devices, namespaces and folder end with it
+    with World("quickstart") as world: ...   # processes, namespaces and folder end with it
 
-       host                      berth-NAME-peer
+       berth-NAME-host           berth-NAME-peer
        berth-up0 192.0.2.1  ---  eth0 192.0.2.2
+
+The machine's own network is not touched: its addresses may well be those of the trial.
 """
 import ctypes
 import os
@@ -44,24 +44,14 @@ def ip(lines, netns=None):
     run("ip", *(["-n", netns] if netns else []), "-batch", "-", text="\n".join(lines) + "\n")
 
 
-def set_sysctl(path, value, netns=None):
-    if netns:
-        run("sh", "-c", f"echo {value} > /proc/sys/{path}", netns=netns)
-    else:
-        with open(f"/proc/sys/{path}", "w") as file:
-            file.write(str(value))
-
-
 def socket_in(netns, *arguments):
     """A socket of another network namespace. It stays there; the calling thread does not move."""
     made = []
 
     def make():
-        if netns:
-            libc = ctypes.CDLL(None, use_errno=True)
-            with open(f"/run/netns/{netns}") as namespace:
-                if libc.setns(namespace.fileno(), CLONE_NEWNET):
-                    return
+        with open(f"/run/netns/{netns}") as namespace:
+            if ctypes.CDLL(None).setns(namespace.fileno(), CLONE_NEWNET):
+                return
         made.append(socket.socket(*arguments))
 
     thread = threading.Thread(target=make)
@@ -73,11 +63,11 @@ def socket_in(netns, *arguments):
 
 
 class World:
-    def __init__(self, name, own_host=False, outlives=False):
+    def __init__(self, name, outlives=False):
         assert name.isalnum(), "a trial's name is part of its namespaces' names"
         self.name = name
         self.folder = leftovers.ROOT / name
-        self.host = f"berth-{name}-host" if own_host else None
+        self.host = f"berth-{name}-host"
         self.peer = f"berth-{name}-peer"
         self.outlives = outlives
         self.is_kept = False
@@ -124,8 +114,8 @@ class World:
     def add_namespace(self, suffix):
         name = f"berth-{self.name}-{suffix}"
         ip([f"netns add {name}"])
-        for which in ("all", "default"):
-            set_sysctl(f"net/ipv6/conf/{which}/disable_ipv6", 1, netns=name)
+        # Without this every device would send IPv6 router solicitations through our tunnel.
+        run("sh", "-c", "for f in all default; do echo 1 > /proc/sys/net/ipv6/conf/$f/disable_ipv6; done", netns=name)
         ip(["link set lo up"], netns=name)
         return name
 
@@ -133,22 +123,12 @@ class World:
         return [*netns_prefix(self.host), *argv]
 
     def _build(self):
-        if self.host:
-            self.add_namespace("host")
-        else:
-            self._make_room()
-            (self.folder / "devices").write_text(UPLINK)
+        self.add_namespace("host")
         self.add_namespace("peer")
         ip([f"link add {UPLINK} mtu {UNDERLAY_MTU} type veth "
             f"peer name eth0 mtu {UNDERLAY_MTU} netns {self.peer}"], netns=self.host)
-        set_sysctl(f"net/ipv6/conf/{UPLINK}/disable_ipv6", 1, netns=self.host)
         ip([f"address add {HOST_VTEP}/24 dev {UPLINK}", f"link set {UPLINK} up"], netns=self.host)
         ip([f"address add {PEER_VTEP}/24 dev eth0", "link set eth0 up"], netns=self.peer)
         # A veth leaves checksums and segmentation to hardware it does not have.
         for device, netns in ((UPLINK, self.host), ("eth0", self.peer)):
             run("ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off", "gro", "off", netns=netns)
-
-    def _make_room(self):
-        if run("ip", "link", "show", UPLINK, check=False).returncode == 0:
-            raise TrialError(f"a device {UPLINK} exists already and is not a trial's; remove it with: "
-                             f"ip link delete {UPLINK}")
