@@ -64,7 +64,14 @@ class Stage:
         if text != self.pushed:
             self.agent.push(text)
             self.pushed = text
+            self._wait_for_routes()
             self.drops = self._drops_now()
+
+    def _wait_for_routes(self):
+        """A mapping can be programmed only when the kernel knows the next hop's MAC: ARP takes its time."""
+        wanted = sum(len(self.vpcs[self.places[name]["vpc"]]["mappings"]) for name in self.ports)
+        wait_until(lambda: sum(rule["purpose"] == "mapping" for rule in self.agent.rules()) >= wanted, PATIENCE,
+                   f"{wanted} mappings in the eSwitch")
 
     # What the VMaaS does.
 
@@ -76,6 +83,7 @@ class Stage:
         self.places[name] = {"ip": ip, "mac": mac, "vpc": vpc}
         self.attachments[name] = done["attachment"]
         self.ports[name] = VhostPort(done["port"]["socket"])
+        self._wait_for_routes()
 
     def do_detach(self, _, name):
         self.ports.pop(name).close()

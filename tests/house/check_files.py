@@ -17,7 +17,7 @@ def first_line(path):
 
 
 def shell_scripts(root):
-    return [p for p in files_of(root, "", ".sh") if first_line(p).startswith("#!/bin/bash")]
+    return [p for p in files_of(root, "", ".sh") if first_line(p).startswith("#!") and "bash" in first_line(p)]
 
 
 def python_files(root):
