@@ -9,8 +9,8 @@ from collections import Counter
 
 import frames
 from trial.agent import Agent
-from trial.process import TrialError, run, wait_until
-from trial.world import HOST_VTEP, PEER_VTEP, UPLINK
+from trial.process import TrialError, wait_until
+from trial.world import HOST_VTEP, PEER_VTEP, UPLINK, mac_of
 from vhost_port import VhostPort
 from wire import Wire
 
@@ -28,7 +28,7 @@ class Stage:
         self.agent.wait_ready()
         self.wire = Wire(world)
         world.at_end(self.wire.close)
-        self.host_mac = run("cat", f"/sys/class/net/{UPLINK}/address", netns=world.host).stdout.strip()
+        self.host_mac = mac_of(UPLINK, world.host)
         self.vpcs = {}
         self.pushed = None
         self.places = {}  # name -> {ip, mac, vpc} of a remote or a port

@@ -3,8 +3,7 @@ import select
 import socket
 import struct
 
-from trial.process import run
-from trial.world import PEER_VTEP, socket_in
+from trial.world import PEER_VTEP, mac_of, socket_in
 
 ETH_P_ALL = 3
 OUTGOING = 4
@@ -19,7 +18,7 @@ class Wire:
         self._port = socket_in(world.peer, socket.AF_INET, socket.SOCK_DGRAM)
         self._port.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         self._port.bind((PEER_VTEP, 4789))
-        self.mac = run("cat", "/sys/class/net/eth0/address", netns=world.peer).stdout.strip()
+        self.mac = mac_of("eth0", world.peer)
 
     def close(self):
         self._socket.close()

@@ -21,7 +21,7 @@ class PeerVm:
     def knows(self, address, mac):
         """A VM behind our host's VTEP, as the controller would announce it."""
         ip([f"neighbour replace {address} lladdr {mac} dev eth0 nud permanent"], netns=self.netns)
-        run("bridge", "-n", self.netns, "fdb", "replace", mac, "dev", "eth0", "dst", HOST_VTEP)
+        run("bridge", "fdb", "replace", mac, "dev", "eth0", "dst", HOST_VTEP, netns=self.netns)
 
     def ping(self, address, count, wait_seconds=1):
         """(sent, received)"""

@@ -27,7 +27,8 @@ def run(*argv, netns=None, check=True, text=None, timeout=30):
 
 
 def netns_prefix(netns):
-    return ["ip", "netns", "exec", netns] if netns else []
+    # Not `ip netns exec` or `ip -n`: they remount the root, which a chroot or a container may not let them.
+    return ["nsenter", f"--net=/run/netns/{netns}", "--"] if netns else []
 
 
 def wait_until(condition, timeout, what):

@@ -8,6 +8,7 @@
 The machine's own network is not touched: its addresses may well be those of the trial.
 """
 import ctypes
+import json
 import os
 import shutil
 import socket
@@ -23,7 +24,7 @@ PEER_VTEP = "192.0.2.2"
 UNDERLAY_MTU = 1600  # 1500 for the tenants and 50 for the tunnel
 CLONE_NEWNET = 0x40000000
 
-NEEDED = ("ip", "bridge", "ethtool", "ping", "tshark", "openssl", "dpdk-testpmd", "setpriv")
+NEEDED = ("ip", "bridge", "ethtool", "ping", "tshark", "openssl", "dpdk-testpmd", "setpriv", "nsenter")
 
 
 def what_is_missing():
@@ -41,7 +42,7 @@ def what_is_missing():
 
 def ip(lines, netns=None):
     """Runs lines of `ip` commands in one go."""
-    run("ip", *(["-n", netns] if netns else []), "-batch", "-", text="\n".join(lines) + "\n")
+    run("ip", "-batch", "-", text="\n".join(lines) + "\n", netns=netns)
 
 
 def socket_in(netns, *arguments):
@@ -60,6 +61,10 @@ def socket_in(netns, *arguments):
     if not made:
         raise TrialError(f"cannot open a socket in namespace {netns}")
     return made[0]
+
+
+def mac_of(device, netns):
+    return json.loads(run("ip", "-j", "link", "show", device, netns=netns).stdout)[0]["address"]
 
 
 class World:
