@@ -1,24 +1,28 @@
 #include "northbound/attachments.h"
 
-#include <utility>
-
 #include "northbound/convert.h"
+
+#include <utility>
 
 namespace berth::northbound {
 
 void Attachments::add_to(rpc::Server& server) {
   const auto method = [](const char* name) { return std::string("berth.northbound.v1.Attachments/") + name; };
   server.unary<v1::AttachVmRequest, v1::Operation>(
-      method("AttachVm"), [this](rpc::Context, v1::AttachVmRequest request) { return attach_vm(std::move(request)); });
+      method("AttachVm"),
+      [this](rpc::Context, v1::AttachVmRequest request) { return attach_vm(std::move(request)); });
   server.unary<v1::DetachVmRequest, v1::Operation>(
-      method("DetachVm"), [this](rpc::Context, v1::DetachVmRequest request) { return detach_vm(std::move(request)); });
+      method("DetachVm"),
+      [this](rpc::Context, v1::DetachVmRequest request) { return detach_vm(std::move(request)); });
   server.unary<v1::GetAttachmentRequest, v1::Attachment>(
       method("GetAttachment"),
       [this](rpc::Context, v1::GetAttachmentRequest request) { return get_attachment(std::move(request)); });
   server.unary<v1::ListAttachmentsRequest, v1::ListAttachmentsResponse>(
-      method("ListAttachments"), [this](rpc::Context, v1::ListAttachmentsRequest) { return list_attachments(); });
+      method("ListAttachments"),
+      [this](rpc::Context, v1::ListAttachmentsRequest) { return list_attachments(); });
   server.unary<v1::GetOperationRequest, v1::Operation>(
-      method("GetOperation"), [this](rpc::Context, v1::GetOperationRequest request) { return get_operation(std::move(request)); });
+      method("GetOperation"),
+      [this](rpc::Context, v1::GetOperationRequest request) { return get_operation(std::move(request)); });
   server.unary<v1::GetOperationRequest, v1::Operation>(
       method("WaitOperation"),
       [this](rpc::Context, v1::GetOperationRequest request) { return wait_operation(std::move(request)); });
@@ -61,7 +65,8 @@ Task<v1::Attachment> Attachments::get_attachment(v1::GetAttachmentRequest reques
 
 Task<v1::ListAttachmentsResponse> Attachments::list_attachments() {
   v1::ListAttachmentsResponse response;
-  for (const agent::Attachment& attachment : agent_.attachments().list()) *response.add_attachments() = to_message(attachment);
+  for (const agent::Attachment& attachment : agent_.attachments().list())
+    *response.add_attachments() = to_message(attachment);
   co_return response;
 }
 
@@ -81,7 +86,8 @@ Task<v1::Operation> Attachments::wait_operation(v1::GetOperationRequest request)
   co_return to_message(*operation);
 }
 
-Task<void> Attachments::watch_operations(v1::WatchOperationsRequest request, rpc::Writer<v1::Operation> completions) {
+Task<void> Attachments::watch_operations(v1::WatchOperationsRequest request,
+                                         rpc::Writer<v1::Operation> completions) {
   auto& feed = agent_.operations().completions();
   std::uint64_t revision = request.has_after_revision() ? request.after_revision() : feed.latest_revision();
   while (true) {

@@ -7,10 +7,14 @@ namespace {
 
 v1::Attachment::State to_message(agent::AttachmentState state) {
   switch (state) {
-    case agent::AttachmentState::kAttaching: return v1::Attachment::ATTACHING;
-    case agent::AttachmentState::kAttached: return v1::Attachment::ATTACHED;
-    case agent::AttachmentState::kDetaching: return v1::Attachment::DETACHING;
-    case agent::AttachmentState::kQuarantined: return v1::Attachment::QUARANTINED;
+    case agent::AttachmentState::kAttaching:
+      return v1::Attachment::ATTACHING;
+    case agent::AttachmentState::kAttached:
+      return v1::Attachment::ATTACHED;
+    case agent::AttachmentState::kDetaching:
+      return v1::Attachment::DETACHING;
+    case agent::AttachmentState::kQuarantined:
+      return v1::Attachment::QUARANTINED;
   }
   return v1::Attachment::STATE_UNSPECIFIED;
 }
@@ -21,9 +25,15 @@ v1::Step to_message(const agent::StepRecord& record) {
   step.set_detail(record.detail);
   step.set_micros(static_cast<std::uint64_t>(record.took.count()));
   switch (record.status) {
-    case agent::StepStatus::kDone: step.set_status(v1::Step::DONE); break;
-    case agent::StepStatus::kNotApplicable: step.set_status(v1::Step::NOT_APPLICABLE); break;
-    case agent::StepStatus::kFailed: step.set_status(v1::Step::FAILED); break;
+    case agent::StepStatus::kDone:
+      step.set_status(v1::Step::DONE);
+      break;
+    case agent::StepStatus::kNotApplicable:
+      step.set_status(v1::Step::NOT_APPLICABLE);
+      break;
+    case agent::StepStatus::kFailed:
+      step.set_status(v1::Step::FAILED);
+      break;
   }
   return step;
 }
@@ -34,7 +44,8 @@ T take(Result<T> value, Error& all) {
   if (value) return *std::move(value);
   all.message += (all.message.empty() ? "" : "; ") + value.error().message;
   if (all.reason.empty()) all.reason = value.error().reason;
-  all.violations.insert(all.violations.end(), value.error().violations.begin(), value.error().violations.end());
+  all.violations.insert(all.violations.end(), value.error().violations.begin(),
+                        value.error().violations.end());
   return T();
 }
 
@@ -70,7 +81,8 @@ v1::Attachment to_message(const agent::Attachment& attachment) {
 v1::Operation to_message(const agent::Operation& operation) {
   v1::Operation message;
   message.set_id(operation.id.str());
-  message.set_kind(operation.kind == agent::OperationKind::kAttach ? v1::Operation::ATTACH : v1::Operation::DETACH);
+  message.set_kind(operation.kind == agent::OperationKind::kAttach ? v1::Operation::ATTACH
+                                                                   : v1::Operation::DETACH);
   message.set_request_id(operation.request.str());
   message.set_attachment(operation.attachment.str());
   message.set_done(operation.done);
@@ -80,7 +92,8 @@ v1::Operation to_message(const agent::Operation& operation) {
   if (operation.result) *message.mutable_result() = to_message(*operation.result);
   if (operation.error) {
     const bool refused_rule = operation.error->code == Code::kHardwareRejected;
-    message.mutable_error()->set_code(static_cast<int>(refused_rule ? Code::kFailedPrecondition : operation.error->code));
+    message.mutable_error()->set_code(
+        static_cast<int>(refused_rule ? Code::kFailedPrecondition : operation.error->code));
     message.mutable_error()->set_message(operation.error->message);
     message.mutable_error()->set_reason(operation.error->reason);
   }

@@ -1,17 +1,19 @@
 #include "northbound/inspection.h"
 
+#include "dataplane/rule_text.h"
+
 #include <map>
 #include <utility>
-
-#include "dataplane/rule_text.h"
 
 namespace berth::northbound {
 
 void Inspection::add_to(rpc::Server& server) {
-  server.unary<v1::ShowRulesRequest, v1::ShowRulesResponse>("berth.northbound.v1.Inspection/ShowRules",
-                                                            [this](rpc::Context, v1::ShowRulesRequest) { return show_rules(); });
-  server.unary<v1::ShowVpcsRequest, v1::ShowVpcsResponse>("berth.northbound.v1.Inspection/ShowVpcs",
-                                                          [this](rpc::Context, v1::ShowVpcsRequest) { return show_vpcs(); });
+  server.unary<v1::ShowRulesRequest, v1::ShowRulesResponse>(
+      "berth.northbound.v1.Inspection/ShowRules",
+      [this](rpc::Context, v1::ShowRulesRequest) { return show_rules(); });
+  server.unary<v1::ShowVpcsRequest, v1::ShowVpcsResponse>(
+      "berth.northbound.v1.Inspection/ShowVpcs",
+      [this](rpc::Context, v1::ShowVpcsRequest) { return show_vpcs(); });
 }
 
 Task<v1::ShowRulesResponse> Inspection::show_rules() {
@@ -19,7 +21,9 @@ Task<v1::ShowRulesResponse> Inspection::show_rules() {
   if (!ports) co_return pass(ports);
   std::map<dataplane::EswitchPort, std::uint16_t> numbers;
   for (const dataplane::PortState& port : *ports) numbers.emplace(port.port, port.ethdev_port_id);
-  const dataplane::PortNumbering numbering = [&numbers](dataplane::EswitchPort port) { return numbers.at(port); };
+  const dataplane::PortNumbering numbering = [&numbers](dataplane::EswitchPort port) {
+    return numbers.at(port);
+  };
 
   const auto rules = co_await agent_.read_rules();
   if (!rules) co_return pass(rules);

@@ -1,10 +1,10 @@
 #include "southbound/controller_session.h"
 
+#include "southbound/convert.h"
+
 #include <utility>
 
 #include <fmt/format.h>
-
-#include "southbound/convert.h"
 
 namespace berth::southbound {
 namespace {
@@ -13,7 +13,9 @@ std::unexpected<Error> out_of_order(std::string_view what) {
   return fail(Code::kFailedPrecondition, "OUT_OF_ORDER", fmt::format("{} does not belong here", what));
 }
 
-SessionStep nothing() { return {}; }
+SessionStep nothing() {
+  return {};
+}
 
 dataplane::ResourceError push_error(Code code, std::string reason, std::string message) {
   return {"", Error{code, std::move(message), std::move(reason)}};
@@ -22,16 +24,24 @@ dataplane::ResourceError push_error(Code code, std::string reason, std::string m
 }  // namespace
 
 ControllerSession::ControllerSession(Election& election) : election_(election), id_(election.new_session()) {}
-ControllerSession::~ControllerSession() { election_.leave(id_); }
+ControllerSession::~ControllerSession() {
+  election_.leave(id_);
+}
 
 Result<SessionStep> ControllerSession::take(const v1::ControllerMessage& message, const Known& known) {
   switch (message.message_case()) {
-    case v1::ControllerMessage::kHello: return take_hello(message.hello(), known);
-    case v1::ControllerMessage::kSnapshotBegin: return begin_snapshot(message.snapshot_begin());
-    case v1::ControllerMessage::kVpc: return take_vpc(message.vpc());
-    case v1::ControllerMessage::kSnapshotEnd: return end_snapshot();
-    case v1::ControllerMessage::kDelta: return take_delta(message.delta(), known);
-    case v1::ControllerMessage::MESSAGE_NOT_SET: break;
+    case v1::ControllerMessage::kHello:
+      return take_hello(message.hello(), known);
+    case v1::ControllerMessage::kSnapshotBegin:
+      return begin_snapshot(message.snapshot_begin());
+    case v1::ControllerMessage::kVpc:
+      return take_vpc(message.vpc());
+    case v1::ControllerMessage::kSnapshotEnd:
+      return end_snapshot();
+    case v1::ControllerMessage::kDelta:
+      return take_delta(message.delta(), known);
+    case v1::ControllerMessage::MESSAGE_NOT_SET:
+      break;
   }
   return out_of_order("a message of unknown kind");
 }
@@ -73,7 +83,8 @@ Result<SessionStep> ControllerSession::take_delta(const v1::Delta& delta, const 
   if (state_ != State::kIdle) return out_of_order("Delta");
   version_ = delta.version();
   if (known.version == 0) {
-    errors_.push_back(push_error(Code::kFailedPrecondition, "NO_SNAPSHOT", "a delta needs a snapshot before it"));
+    errors_.push_back(
+        push_error(Code::kFailedPrecondition, "NO_SNAPSHOT", "a delta needs a snapshot before it"));
     return close_push();
   }
   staged_ = *known.vpcs;
@@ -103,24 +114,28 @@ void ControllerSession::stage(const v1::Vpc& message) {
   if (errors_.size() != faults_before) return;
   const VpcId id = vpc.id;
   if (!staged_.emplace(id, std::make_shared<const dataplane::Vpc>(std::move(vpc))).second) {
-    errors_.push_back({fmt::format("vpc/{}", id), Error{Code::kInvalidArgument, "is given twice in one push", "DUPLICATE"}});
+    errors_.push_back({fmt::format("vpc/{}", id),
+                       Error{Code::kInvalidArgument, "is given twice in one push", "DUPLICATE"}});
   }
 }
 
 SessionStep ControllerSession::close_push() {
-  Push push{.version = version_, .vpcs = std::make_shared<const dataplane::VpcSet>(std::exchange(staged_, {}))};
+  Push push{.version = version_,
+            .vpcs = std::make_shared<const dataplane::VpcSet>(std::exchange(staged_, {}))};
   auto errors = std::exchange(errors_, {});
   staged_mappings_ = 0;
   if (!is_primary()) {
     errors.insert(errors.begin(), push_error(Code::kFailedPrecondition, "NOT_PRIMARY",
                                              fmt::format("election id {} is primary", election_.highest())));
   }
-  if (push.version == 0) errors.push_back(push_error(Code::kInvalidArgument, "MALFORMED_VERSION", "version must not be 0"));
+  if (push.version == 0)
+    errors.push_back(push_error(Code::kInvalidArgument, "MALFORMED_VERSION", "version must not be 0"));
   if (errors.empty()) return {.reply = std::nullopt, .push = std::move(push)};
   return {.reply = finish_push(push, errors), .push = std::nullopt};
 }
 
-v1::AgentMessage ControllerSession::finish_push(const Push& push, const std::vector<dataplane::ResourceError>& errors) const {
+v1::AgentMessage ControllerSession::finish_push(const Push& push,
+                                                const std::vector<dataplane::ResourceError>& errors) const {
   v1::AgentMessage message;
   if (errors.empty()) {
     message.mutable_ack()->set_version(push.version);

@@ -8,14 +8,14 @@
 // with finish_push(). Messages out of order end the session with FAILED_PRECONDITION (OUT_OF_ORDER).
 #pragma once
 
+#include "berth/southbound/v1/vpc_control.pb.h"
+#include "dataplane/vpc_check.h"
+#include "southbound/election.h"
+
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
-
-#include "berth/southbound/v1/vpc_control.pb.h"
-#include "dataplane/vpc_check.h"
-#include "southbound/election.h"
 
 namespace berth::southbound {
 

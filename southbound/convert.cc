@@ -36,12 +36,14 @@ class Converter {
 
   dataplane::Subnet to_subnet(const v1::Subnet& subnet) {
     const std::string name = fmt::format("{}/subnet/{}", name_, subnet.prefix());
-    return {take(name, IpPrefix::parse("prefix", subnet.prefix())), take(name, IpAddress::parse("gateway", subnet.gateway()))};
+    return {take(name, IpPrefix::parse("prefix", subnet.prefix())),
+            take(name, IpAddress::parse("gateway", subnet.gateway()))};
   }
 
   dataplane::Mapping to_mapping(const v1::Mapping& mapping) {
     const std::string name = fmt::format("{}/mapping/{}", name_, mapping.ip());
-    return {take(name, IpAddress::parse("ip", mapping.ip())), take(name, MacAddress::parse("mac", mapping.mac())),
+    return {take(name, IpAddress::parse("ip", mapping.ip())),
+            take(name, MacAddress::parse("mac", mapping.mac())),
             take(name, IpAddress::parse("vtep", mapping.vtep()))};
   }
 
@@ -61,20 +63,31 @@ class Converter {
     if (rule.priority() > dataplane::kMaxPolicyPriority) {
       refuse("priority", fmt::format("{} is above {}", rule.priority(), dataplane::kMaxPolicyPriority));
     }
-    typed.direction = rule.direction() == v1::PolicyRule::EGRESS ? dataplane::Direction::kEgress : dataplane::Direction::kIngress;
-    typed.verdict = rule.action() == v1::PolicyRule::DENY ? dataplane::Verdict::kDeny : dataplane::Verdict::kAllow;
+    typed.direction = rule.direction() == v1::PolicyRule::EGRESS ? dataplane::Direction::kEgress
+                                                                 : dataplane::Direction::kIngress;
+    typed.verdict =
+        rule.action() == v1::PolicyRule::DENY ? dataplane::Verdict::kDeny : dataplane::Verdict::kAllow;
     typed.priority = static_cast<std::uint16_t>(rule.priority());
     switch (rule.protocol()) {
-      case v1::PolicyRule::ANY: break;
-      case v1::PolicyRule::TCP: typed.protocol = 6; break;
-      case v1::PolicyRule::UDP: typed.protocol = 17; break;
-      case v1::PolicyRule::ICMP: typed.protocol = 1; break;
-      default: refuse("protocol", "is not one of ANY, TCP, UDP, ICMP");
+      case v1::PolicyRule::ANY:
+        break;
+      case v1::PolicyRule::TCP:
+        typed.protocol = 6;
+        break;
+      case v1::PolicyRule::UDP:
+        typed.protocol = 17;
+        break;
+      case v1::PolicyRule::ICMP:
+        typed.protocol = 1;
+        break;
+      default:
+        refuse("protocol", "is not one of ANY, TCP, UDP, ICMP");
     }
     if (!rule.remote().empty()) typed.remote = take(name, IpPrefix::parse("remote", rule.remote()));
     if (rule.port_first() > 0xFFFF || rule.port_last() > 0xFFFF) refuse("port_first", "ports are 0 to 65535");
     if (rule.port_first() != 0 || rule.port_last() != 0) {
-      typed.ports = {static_cast<std::uint16_t>(rule.port_first()), static_cast<std::uint16_t>(rule.port_last())};
+      typed.ports = {static_cast<std::uint16_t>(rule.port_first()),
+                     static_cast<std::uint16_t>(rule.port_last())};
     }
     return typed;
   }

@@ -2,10 +2,10 @@
 // that need the whole (limits, overlaps, conflicts) are dataplane/vpc_check.h's.
 #pragma once
 
-#include <vector>
-
 #include "berth/southbound/v1/vpc_control.pb.h"
 #include "dataplane/vpc_check.h"
+
+#include <vector>
 
 namespace berth::southbound {
 

@@ -2,9 +2,9 @@
 // back with the same id (a reconnect) and then replaces its old session.
 #pragma once
 
-#include <cstdint>
-
 #include "base/ids.h"
+
+#include <cstdint>
 
 namespace berth::southbound {
 

@@ -22,8 +22,8 @@ v1::AgentMessage to_message(const agent::EndpointEvent& event, const IpAddress& 
 // One controller's stream: its two coroutines share the writer.
 class Stream {
  public:
-  Stream(agent::Agent& agent, Election& election, asio::any_io_executor executor, rpc::Reader<v1::ControllerMessage> messages,
-         rpc::Writer<v1::AgentMessage> replies)
+  Stream(agent::Agent& agent, Election& election, asio::any_io_executor executor,
+         rpc::Reader<v1::ControllerMessage> messages, rpc::Writer<v1::AgentMessage> replies)
       : agent_(agent),
         session_(election),
         messages_(std::move(messages)),
@@ -61,7 +61,8 @@ class Stream {
     std::uint64_t revision = agent_.endpoints().latest_revision();
     for (const agent::Attachment& attachment : agent_.attachments().list()) {
       if (attachment.state != agent::AttachmentState::kAttached) continue;
-      const auto written = co_await write(to_message({agent::EndpointEvent::Kind::kAttached, attachment.intent}, agent_.vtep()));
+      const auto written = co_await write(
+          to_message({agent::EndpointEvent::Kind::kAttached, attachment.intent}, agent_.vtep()));
       if (!written) co_return pass(written);
     }
     while (true) {
@@ -78,8 +79,11 @@ class Stream {
   Task<void> push(Push push) {
     const auto errors = co_await agent_.push_vpcs(push.vpcs, push.version);
     if (!errors) co_return pass(errors);
-    log_event(errors->empty() ? LogLevel::kInfo : LogLevel::kWarning, errors->empty() ? "push accepted" : "push refused",
-              {{"controller", session_.controller()}, {"version", push.version}, {"vpcs", push.vpcs->size()},
+    log_event(errors->empty() ? LogLevel::kInfo : LogLevel::kWarning,
+              errors->empty() ? "push accepted" : "push refused",
+              {{"controller", session_.controller()},
+               {"version", push.version},
+               {"vpcs", push.vpcs->size()},
                {"errors", errors->size()}});
     co_return co_await write(session_.finish_push(push, *errors));
   }
@@ -102,13 +106,14 @@ class Stream {
 
 void VpcControl::add_to(rpc::Server& server) {
   server.bidi<v1::ControllerMessage, v1::AgentMessage>(
-      "berth.southbound.v1.VpcControl/Sync",
-      [this](rpc::Context, rpc::Reader<v1::ControllerMessage> messages, rpc::Writer<v1::AgentMessage> replies) {
+      "berth.southbound.v1.VpcControl/Sync", [this](rpc::Context, rpc::Reader<v1::ControllerMessage> messages,
+                                                    rpc::Writer<v1::AgentMessage> replies) {
         return sync(std::move(messages), std::move(replies));
       });
 }
 
-Task<void> VpcControl::sync(rpc::Reader<v1::ControllerMessage> messages, rpc::Writer<v1::AgentMessage> replies) {
+Task<void> VpcControl::sync(rpc::Reader<v1::ControllerMessage> messages,
+                            rpc::Writer<v1::AgentMessage> replies) {
   using namespace asio::experimental::awaitable_operators;
   Stream stream(agent_, election_, executor_, std::move(messages), std::move(replies));
   auto ended = co_await (stream.serve() || stream.tell_endpoints());

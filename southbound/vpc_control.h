@@ -11,7 +11,8 @@ namespace berth::southbound {
 class VpcControl {
  public:
   // `agent` outlives the service, the service outlives the server that it is added to.
-  VpcControl(agent::Agent& agent, asio::any_io_executor executor) : agent_(agent), executor_(std::move(executor)) {}
+  VpcControl(agent::Agent& agent, asio::any_io_executor executor)
+      : agent_(agent), executor_(std::move(executor)) {}
 
   void add_to(rpc::Server& server);
 

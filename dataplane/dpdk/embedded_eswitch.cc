@@ -66,8 +66,8 @@ class EmbeddedEswitch::Impl {
   }
 
   template <typename Function>
-  auto run_on_control(Function function) {
-    std::packaged_task<decltype(function())()> task(std::move(function));
+  std::invoke_result_t<Function> run_on_control(Function function) {
+    std::packaged_task<std::invoke_result_t<Function>()> task(std::move(function));
     auto outcome = task.get_future();
     asio::post(control_, std::move(task));
     return outcome.get();

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::uint16_t kSlowPathDescriptors = 256;
 constexpr unsigned kSlowPathBuffers = 4095;
+constexpr unsigned kAnySocket = static_cast<unsigned>(SOCKET_ID_ANY);
 
 std::unexpected<Error> port_failed(const std::string& ethdev, std::string_view what, int code) {
   return fail(Code::kUnavailable, "PORT_FAILED",
@@ -72,11 +73,11 @@ Result<void> Engine::add_port(EswitchPort port, const std::string& ethdev) {
   if (const int code = rte_eth_dev_configure(id, 1, 1, &conf); code != 0)
     return port_failed(ethdev, "configure", code);
   if (const int code =
-          rte_eth_rx_queue_setup(id, 0, kSlowPathDescriptors, SOCKET_ID_ANY, nullptr, slow_path_pool_);
+          rte_eth_rx_queue_setup(id, 0, kSlowPathDescriptors, kAnySocket, nullptr, slow_path_pool_);
       code != 0) {
     return port_failed(ethdev, "receive queue", code);
   }
-  if (const int code = rte_eth_tx_queue_setup(id, 0, kSlowPathDescriptors, SOCKET_ID_ANY, nullptr);
+  if (const int code = rte_eth_tx_queue_setup(id, 0, kSlowPathDescriptors, kAnySocket, nullptr);
       code != 0) {
     return port_failed(ethdev, "transmit queue", code);
   }

@@ -1,0 +1,125 @@
+// berthctl: a VMaaS, a static controller and an operator, on the command line.
+#include "tools/berthctl/commands.h"
+#include "tools/berthctl/session.h"
+
+#include <functional>
+#include <random>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace berth::ctl {
+namespace {
+
+std::string random_request_id() {
+  std::random_device device;
+  return fmt::format("ctl-{:08x}{:08x}", device(), device());
+}
+
+void add_target(CLI::App& app, Target& target) {
+  app.add_option("--endpoint", target.endpoint, "address of the agent")
+      ->envname("BERTH_ENDPOINT")
+      ->capture_default_str();
+  app.add_option("--certificate", target.certificate, "PEM; its URI names the role")
+      ->envname("BERTH_CERTIFICATE")
+      ->required();
+  app.add_option("--private-key", target.private_key, "PEM")->envname("BERTH_PRIVATE_KEY")->required();
+  app.add_option("--trusted-ca", target.trusted_ca, "PEM; who signed the agent's certificate")
+      ->envname("BERTH_TRUSTED_CA")
+      ->required();
+  app.add_flag("--json", target.json, "one JSON object a line");
+}
+
+// CLI11's AsNumberWithUnit for times: "10s", "500ms".
+std::chrono::milliseconds to_duration(double seconds) {
+  return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000.0));
+}
+
+}  // namespace
+}  // namespace berth::ctl
+
+int main(int argc, char** argv) {
+  using namespace berth;
+  using namespace berth::ctl;
+  CLI::App app("berthctl: attach VMs to VPCs, push VPCs, look at an agent");
+  app.require_subcommand(1);
+  app.fallthrough();  // options of berthctl itself may stand behind a command
+  Target target;
+  add_target(app, target);
+
+  AttachArgs attach_args;
+  double timeout_seconds = 10;
+  const std::map<std::string, double> units = {{"ms", 0.001}, {"s", 1}, {"m", 60}};
+  auto* attach_app = app.add_subcommand("attach", "attach a VM to a VPC and wait (role vmaas)");
+  attach_app->add_option("--vm", attach_args.vm)->required();
+  attach_app->add_option("--vpc", attach_args.vpc)->required();
+  attach_app->add_option("--ip", attach_args.ip)->required();
+  attach_app->add_option("--mac", attach_args.mac)->required();
+  attach_app->add_option("--mtu", attach_args.mtu_bytes,
+                         "bytes; default: the largest that fits the underlay");
+  std::string request_id = random_request_id();
+  attach_app->add_option("--request-id", request_id, "a retry repeats it; default: random");
+  attach_app->add_option("--timeout", timeout_seconds, "e.g. 10s")
+      ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::UNIT_REQUIRED));
+
+  std::string attachment;
+  auto* detach_app = app.add_subcommand("detach", "detach and wait (role vmaas)");
+  detach_app->add_option("attachment", attachment)->required();
+  detach_app->add_option("--request-id", request_id, "a retry repeats it; default: random");
+  detach_app->add_option("--timeout", timeout_seconds, "e.g. 10s")
+      ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::UNIT_REQUIRED));
+
+  auto* list_app = app.add_subcommand("list", "attachments of the host");
+  auto* get_app = app.add_subcommand("get", "one attachment, with its counters");
+  get_app->add_option("attachment", attachment)->required();
+
+  std::optional<std::uint64_t> count;
+  std::optional<std::uint64_t> after_revision;
+  auto* watch_app = app.add_subcommand("watch", "completions as they happen");
+  watch_app->add_option("--count", count, "end after so many");
+  watch_app->add_option("--after-revision", after_revision,
+                        "start after this one; 0: from the first that is kept");
+
+  std::string file;
+  std::string controller = "berthctl";
+  std::uint64_t election_id = 1;
+  auto* vpc_app = app.add_subcommand("vpc", "VPCs of the host")->require_subcommand(1);
+  auto* push_app =
+      vpc_app->add_subcommand("push", "make FILE the whole VPC state of the host (role controller)");
+  push_app->add_option("file", file, "TOML; see docs/examples/vpcs.toml")
+      ->required()
+      ->check(CLI::ExistingFile);
+  push_app->add_option("--controller", controller)->capture_default_str();
+  push_app->add_option("--election-id", election_id)->capture_default_str();
+  auto* vpc_list_app = vpc_app->add_subcommand("list", "the VPCs that the host knows");
+
+  auto* show_app = app.add_subcommand("show", "what is on the host (role operator)")->require_subcommand(1);
+  auto* rules_app = show_app->add_subcommand("rules", "the eSwitch's rules, in testpmd syntax");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const Format format = target.json ? Format::kJson : Format::kText;
+  const auto timeout = to_duration(timeout_seconds);
+  attach_args.request_id = request_id;
+  attach_args.timeout = timeout;
+
+  std::function<Task<void>(rpc::Channel&)> command;
+  if (*attach_app) command = [&](rpc::Channel& channel) { return attach(channel, attach_args, format); };
+  if (*detach_app)
+    command = [&](rpc::Channel& channel) { return detach(channel, attachment, request_id, timeout, format); };
+  if (*list_app) command = [&](rpc::Channel& channel) { return list_attachments(channel, format); };
+  if (*get_app) command = [&](rpc::Channel& channel) { return get_attachment(channel, attachment, format); };
+  if (*watch_app)
+    command = [&](rpc::Channel& channel) { return watch(channel, after_revision, count, format); };
+  if (*push_app)
+    command = [&](rpc::Channel& channel) {
+      return push_vpcs(channel, file, controller, election_id, format);
+    };
+  if (*vpc_list_app) command = [&](rpc::Channel& channel) { return show_vpcs(channel, format); };
+  if (*rules_app) command = [&](rpc::Channel& channel) { return show_rules(channel, format); };
+  return run_command(target, command);
+}

@@ -1,0 +1,193 @@
+#include "tools/berthctl/print.h"
+
+#include <boost/json/src.hpp>  // the library, compiled here
+#include <fmt/format.h>
+
+namespace berth::ctl {
+
+namespace json = boost::json;
+using namespace northbound;
+
+namespace {
+
+void print_line(const json::value& value) {
+  fmt::print("{}\n", json::serialize(value));
+  std::fflush(stdout);  // a watcher reads line by line
+}
+
+const char* status_text(v1::Step::Status status) {
+  switch (status) {
+    case v1::Step::DONE:
+      return "done";
+    case v1::Step::NOT_APPLICABLE:
+      return "not applicable";
+    case v1::Step::FAILED:
+      return "failed";
+    default:
+      return "unknown";
+  }
+}
+
+const char* state_text(const v1::Operation& operation) {
+  if (!operation.done()) return "RUNNING";
+  return operation.has_error() ? "FAILED" : "DONE";
+}
+
+const char* kind_text(const v1::Operation& operation) {
+  return operation.kind() == v1::Operation::ATTACH ? "attach" : "detach";
+}
+
+json::object to_json(const v1::Port& port) {
+  return {{"kind", port.kind() == v1::Port::VHOST_USER ? "vhost-user" : "unknown"},
+          {"function", port.function()},
+          {"socket", port.socket()}};
+}
+
+json::object to_json(const v1::Attachment& attachment) {
+  json::object object{{"attachment", attachment.id()},
+                      {"vm", attachment.vm()},
+                      {"vpc", attachment.vpc()},
+                      {"ip", attachment.interface().ip()},
+                      {"mac", attachment.interface().mac()},
+                      {"mtu_bytes", attachment.interface().mtu_bytes()},
+                      {"state", v1::Attachment::State_Name(attachment.state())},
+                      {"port", to_json(attachment.port())}};
+  if (attachment.has_counters()) {
+    const v1::Counters& counters = attachment.counters();
+    object["counters"] = json::object{{"from_vm_packets", counters.from_vm_packets()},
+                                      {"from_vm_bytes", counters.from_vm_bytes()},
+                                      {"to_vm_packets", counters.to_vm_packets()},
+                                      {"to_vm_bytes", counters.to_vm_bytes()},
+                                      {"spoof_dropped_packets", counters.spoof_dropped_packets()},
+                                      {"policy_dropped_packets", counters.policy_dropped_packets()},
+                                      {"unroutable_dropped_packets", counters.unroutable_dropped_packets()}};
+  }
+  return object;
+}
+
+json::object to_json(const v1::Operation& operation) {
+  json::array steps;
+  for (const v1::Step& step : operation.steps()) {
+    steps.push_back(json::object{{"name", step.name()},
+                                 {"status", status_text(step.status())},
+                                 {"detail", step.detail()},
+                                 {"micros", step.micros()}});
+  }
+  json::object object{{"operation", operation.id()},
+                      {"kind", kind_text(operation)},
+                      {"request_id", operation.request_id()},
+                      {"attachment", operation.attachment()},
+                      {"state", state_text(operation)},
+                      {"steps", std::move(steps)},
+                      {"total_micros", operation.total_micros()},
+                      {"revision", operation.revision()}};
+  if (operation.has_result()) {
+    object["vm"] = operation.result().vm();
+    object["vpc"] = operation.result().vpc();
+    object["port"] = to_json(operation.result().port());
+  }
+  if (operation.has_error()) {
+    object["error"] = json::object{{"code", operation.error().code()},
+                                   {"reason", operation.error().reason()},
+                                   {"message", operation.error().message()}};
+  }
+  return object;
+}
+
+std::string milliseconds(std::uint64_t micros) {
+  return fmt::format("{:.3f} ms", static_cast<double>(micros) / 1000.0);
+}
+
+}  // namespace
+
+void print_operation(const v1::Operation& operation, Format format) {
+  if (format == Format::kJson) return print_line(to_json(operation));
+  fmt::print("{:<10} {:<15} {:>12}  {}\n", "step", "status", "time", "detail");
+  for (const v1::Step& step : operation.steps()) {
+    fmt::print("{:<10} {:<15} {:>12}  {}\n", step.name(), status_text(step.status()),
+               milliseconds(step.micros()), step.detail());
+  }
+  fmt::print("{:<10} {:<15} {:>12}\n", "total", state_text(operation),
+             milliseconds(operation.total_micros()));
+  if (operation.has_error()) fmt::print("error: {}\n", operation.error().message());
+  fmt::print("attachment {}\n", operation.attachment());
+  if (operation.has_result() && operation.kind() == v1::Operation::ATTACH) {
+    fmt::print("port       {} {}\n", operation.result().port().function(),
+               operation.result().port().socket());
+  }
+}
+
+void print_attachment(const v1::Attachment& attachment, Format format) {
+  if (format == Format::kJson) return print_line(to_json(attachment));
+  const v1::Counters& counters = attachment.counters();
+  fmt::print("{}  {}\n  vm   {}\n  vpc  {}\n  ip   {}  mac {}  mtu {}\n  port {} {}\n", attachment.id(),
+             v1::Attachment::State_Name(attachment.state()), attachment.vm(), attachment.vpc(),
+             attachment.interface().ip(), attachment.interface().mac(), attachment.interface().mtu_bytes(),
+             attachment.port().function(), attachment.port().socket());
+  fmt::print("  from vm {} packets {} bytes, to vm {} packets {} bytes\n", counters.from_vm_packets(),
+             counters.from_vm_bytes(), counters.to_vm_packets(), counters.to_vm_bytes());
+  fmt::print("  dropped: spoofed {}, by policy {}, unroutable {}\n", counters.spoof_dropped_packets(),
+             counters.policy_dropped_packets(), counters.unroutable_dropped_packets());
+}
+
+void print_attachments(const v1::ListAttachmentsResponse& list, Format format) {
+  if (format == Format::kJson) {
+    json::array attachments;
+    for (const v1::Attachment& attachment : list.attachments()) attachments.push_back(to_json(attachment));
+    return print_line(json::object{{"attachments", std::move(attachments)}});
+  }
+  fmt::print("{:<29} {:<16} {:<16} {:<16} {:<18} {:<6} {}\n", "attachment", "vm", "vpc", "ip", "mac", "port",
+             "state");
+  for (const v1::Attachment& attachment : list.attachments()) {
+    fmt::print("{:<29} {:<16} {:<16} {:<16} {:<18} {:<6} {}\n", attachment.id(), attachment.vm(),
+               attachment.vpc(), attachment.interface().ip(), attachment.interface().mac(),
+               attachment.port().function(), v1::Attachment::State_Name(attachment.state()));
+  }
+}
+
+void print_completion(const v1::Operation& operation, Format format) {
+  if (format == Format::kJson) return print_line(to_json(operation));
+  fmt::print("revision {}  {} {}  {}  {}{}\n", operation.revision(), kind_text(operation),
+             operation.attachment(), state_text(operation), milliseconds(operation.total_micros()),
+             operation.has_error() ? "  " + operation.error().message() : "");
+  std::fflush(stdout);
+}
+
+void print_rules(const v1::ShowRulesResponse& rules, Format format) {
+  for (const v1::HeldRule& rule : rules.rules()) {
+    if (format == Format::kJson) {
+      print_line(json::object{{"testpmd", rule.testpmd()},
+                              {"purpose", rule.purpose()},
+                              {"packets", rule.packets()},
+                              {"bytes", rule.bytes()}});
+    } else {
+      fmt::print("# {}, {} packets, {} bytes\n{}\n", rule.purpose(), rule.packets(), rule.bytes(),
+                 rule.testpmd());
+    }
+  }
+}
+
+void print_vpcs(const v1::ShowVpcsResponse& vpcs, Format format) {
+  if (format == Format::kJson) {
+    json::array array;
+    for (const v1::VpcSummary& vpc : vpcs.vpcs()) {
+      array.push_back(json::object{{"id", vpc.id()},
+                                   {"vni", vpc.vni()},
+                                   {"subnets", vpc.subnets()},
+                                   {"mappings", vpc.mappings()},
+                                   {"policy_rules", vpc.policy_rules()},
+                                   {"attachments", vpc.attachments()}});
+    }
+    return print_line(
+        json::object{{"synced", vpcs.synced()}, {"version", vpcs.version()}, {"vpcs", std::move(array)}});
+  }
+  if (!vpcs.synced()) fmt::print("no controller has finished a snapshot yet\n");
+  fmt::print("{:<20} {:>9} {:>8} {:>9} {:>7} {:>12}\n", "vpc", "vni", "subnets", "mappings", "policy",
+             "attachments");
+  for (const v1::VpcSummary& vpc : vpcs.vpcs()) {
+    fmt::print("{:<20} {:>9} {:>8} {:>9} {:>7} {:>12}\n", vpc.id(), vpc.vni(), vpc.subnets(), vpc.mappings(),
+               vpc.policy_rules(), vpc.attachments());
+  }
+}
+
+}  // namespace berth::ctl

@@ -1,0 +1,121 @@
+#include "tools/berthctl/vpc_file.h"
+
+#include <charconv>
+#include <set>
+#include <stdexcept>
+
+#include <fmt/format.h>
+#include <toml.hpp>
+
+namespace berth::ctl {
+
+using southbound::v1::PolicyRule;
+using southbound::v1::Vpc;
+
+namespace {
+
+// toml11 reports by exception; they end in load_vpc_file.
+[[noreturn]] void complain(const toml::value& where, const std::string& what) {
+  throw std::invalid_argument(toml::format_error(what, where, "here"));
+}
+
+void check_keys(const toml::value& table, const std::set<std::string>& known) {
+  for (const auto& [key, value] : table.as_table()) {
+    if (!known.contains(key)) complain(value, fmt::format("'{}' is not a known key", key));
+  }
+}
+
+std::string text(const toml::value& table, const std::string& key) {
+  return toml::find<std::string>(table, key);
+}
+
+std::vector<toml::value> tables(const toml::value& table, const std::string& key) {
+  if (!table.contains(key)) return {};
+  return toml::find<std::vector<toml::value>>(table, key);
+}
+
+std::uint32_t number(const toml::value& table, const std::string& key) {
+  const auto value = toml::find<std::int64_t>(table, key);
+  if (value < 0 || value > 0xFFFFFFFF)
+    complain(toml::find(table, key), fmt::format("'{}' is out of range", key));
+  return static_cast<std::uint32_t>(value);
+}
+
+// "22", "80-90"
+void read_ports(const toml::value& table, PolicyRule& rule) {
+  const std::string ports = text(table, "ports");
+  const auto dash = ports.find('-');
+  const auto read = [&](std::string_view digits) {
+    std::uint32_t value = 0;
+    const auto [end, error] = std::from_chars(digits.begin(), digits.end(), value);
+    if (error != std::errc() || end != digits.end())
+      complain(toml::find(table, "ports"), "ports are \"22\" or \"80-90\"");
+    return value;
+  };
+  const std::string_view all = ports;
+  rule.set_port_first(read(all.substr(0, dash)));
+  rule.set_port_last(dash == std::string::npos ? rule.port_first() : read(all.substr(dash + 1)));
+}
+
+template <typename Value>
+Value one_of(const toml::value& table, const std::string& key, const std::map<std::string, Value>& choices) {
+  const auto found = choices.find(text(table, key));
+  if (found == choices.end()) complain(toml::find(table, key), fmt::format("'{}' has no such value", key));
+  return found->second;
+}
+
+void read_policy_rule(const toml::value& table, PolicyRule& rule) {
+  check_keys(table, {"direction", "priority", "action", "protocol", "remote", "ports"});
+  rule.set_direction(one_of<PolicyRule::Direction>(
+      table, "direction", {{"ingress", PolicyRule::INGRESS}, {"egress", PolicyRule::EGRESS}}));
+  rule.set_action(one_of<PolicyRule::Action>(table, "action",
+                                             {{"allow", PolicyRule::ALLOW}, {"deny", PolicyRule::DENY}}));
+  rule.set_priority(number(table, "priority"));
+  if (table.contains("protocol")) {
+    rule.set_protocol(one_of<PolicyRule::Protocol>(table, "protocol",
+                                                   {{"any", PolicyRule::ANY},
+                                                    {"tcp", PolicyRule::TCP},
+                                                    {"udp", PolicyRule::UDP},
+                                                    {"icmp", PolicyRule::ICMP}}));
+  }
+  if (table.contains("remote")) rule.set_remote(text(table, "remote"));
+  if (table.contains("ports")) read_ports(table, rule);
+}
+
+Vpc read_vpc(const toml::value& table) {
+  check_keys(table, {"id", "vni", "subnet", "mapping", "policy"});
+  Vpc vpc;
+  vpc.set_id(text(table, "id"));
+  vpc.set_vni(number(table, "vni"));
+  for (const toml::value& subnet : tables(table, "subnet")) {
+    check_keys(subnet, {"prefix", "gateway"});
+    southbound::v1::Subnet& added = *vpc.add_subnets();
+    added.set_prefix(text(subnet, "prefix"));
+    added.set_gateway(text(subnet, "gateway"));
+  }
+  for (const toml::value& mapping : tables(table, "mapping")) {
+    check_keys(mapping, {"ip", "mac", "vtep"});
+    southbound::v1::Mapping& added = *vpc.add_mappings();
+    added.set_ip(text(mapping, "ip"));
+    added.set_mac(text(mapping, "mac"));
+    added.set_vtep(text(mapping, "vtep"));
+  }
+  for (const toml::value& rule : tables(table, "policy")) read_policy_rule(rule, *vpc.add_policy());
+  return vpc;
+}
+
+}  // namespace
+
+Result<std::vector<Vpc>> load_vpc_file(const std::string& file) {
+  try {
+    const toml::value root = toml::parse(file);
+    check_keys(root, {"vpc"});
+    std::vector<Vpc> vpcs;
+    for (const toml::value& table : tables(root, "vpc")) vpcs.push_back(read_vpc(table));
+    return vpcs;
+  } catch (const std::exception& error) {
+    return fail(Code::kInvalidArgument, "BAD_FILE", error.what());
+  }
+}
+
+}  // namespace berth::ctl
