@@ -46,6 +46,7 @@ class IncludeDirection(unittest.TestCase):
         ("tests/unit/soft/run_test.cc", "<rte_mbuf.h>"),
         ("tools/berthctl/main.cc", "rpc/client.h"),
         ("base/error.cc", "<fmt/format.h>"),
+        ("southbound/session.cc", "dataplane/vpc.h"),
     ]
     REFUSED = [
         ("base/error.h", "agent/journal.h", "base sees only itself"),
@@ -55,6 +56,7 @@ class IncludeDirection(unittest.TestCase):
         ("agent/attach.cc", "rpc/server.h", "agent sees only"),
         ("northbound/service.cc", "dataplane/eswitch.h", "northbound sees only"),
         ("southbound/session.cc", "northbound/service.h", "southbound sees only"),
+        ("southbound/session.cc", "dataplane/compile.h", "southbound sees only"),
         ("dataplane/compile.cc", "<rte_flow.h>", "DPDK headers stop in"),
         ("agent/main.cc", "<rte_eal.h>", "DPDK headers stop in"),
         ("agent/attach.cc", "<openssl/ssl.h>", "OpenSSL headers stop in"),
