@@ -1,0 +1,61 @@
+// A function driver that really keeps track of where a function is, and fails by name of the step.
+#pragma once
+
+#include "host/function_driver.h"
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+
+namespace berth::testing {
+
+class FakeDriver : public host::FunctionDriver {
+ public:
+  // The step of this name fails, as often as it is called while the name is here.
+  std::set<std::string> failing;
+  // Functions that a VM has now.
+  std::map<std::uint16_t, VmId> plugged;
+  std::set<std::uint16_t> bound;
+  std::set<std::uint16_t> dirty;  // plugged once, not reset since
+  // Holds a VM up at its plug step, if set.
+  std::function<Task<void>()> before_plug;
+
+  std::string_view kind() const override { return "fake"; }
+  Task<host::StepOutcome> prepare(host::PrepareArgs) override { return step("prepare"); }
+  Task<host::StepOutcome> expose(host::Function) override { return step("expose"); }
+  Task<host::StepOutcome> bind(host::Function function) override {
+    if (!failing.contains("bind")) bound.insert(function.index);
+    return step("bind");
+  }
+  Task<host::StepOutcome> plug(host::Function function, VmId vm) override {
+    if (before_plug) {
+      const auto waited = co_await before_plug();
+      if (!waited) co_return pass(waited);
+    }
+    dirty.insert(function.index);  // a plug that fails may have got half-way
+    if (!failing.contains("plug")) plugged.emplace(function.index, vm);
+    co_return co_await step("plug");
+  }
+  Task<host::StepOutcome> unplug(host::Function function, VmId) override {
+    if (!failing.contains("unplug")) plugged.erase(function.index);
+    return step("unplug");
+  }
+  Task<host::StepOutcome> unbind(host::Function function) override {
+    if (!failing.contains("unbind")) bound.erase(function.index);
+    return step("unbind");
+  }
+  Task<host::StepOutcome> reset(host::Function function) override {
+    if (!failing.contains("reset")) dirty.erase(function.index);
+    return step("reset");
+  }
+
+ private:
+  Task<host::StepOutcome> step(std::string name) {
+    if (failing.contains(name))
+      co_return fail(Code::kUnavailable, "TOLD_TO_FAIL", name + " was told to fail");
+    co_return host::StepOutcome{};
+  }
+};
+
+}  // namespace berth::testing

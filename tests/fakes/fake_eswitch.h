@@ -1,0 +1,99 @@
+// An eSwitch that holds rules and nothing else. Has a size, refuses what it is told to refuse, and a
+// jump that does not go forward (HP-03).
+#pragma once
+
+#include "dataplane/eswitch.h"
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+namespace berth::testing {
+
+class FakeEswitch : public dataplane::Eswitch {
+ public:
+  explicit FakeEswitch(std::uint16_t function_count) : function_count_(function_count) {}
+
+  // Called before each addition; an error is the device's answer.
+  std::function<Result<void>(const dataplane::Rule&)> refuse_add;
+  // A refusal of removals of this purpose.
+  std::optional<dataplane::Purpose> refuse_remove;
+  std::size_t capacity = 1000000;
+  std::set<dataplane::EswitchPort> connected_guests;
+  // Every state of the rule table that packets have seen, if somebody wants to know.
+  std::function<void()> on_change;
+
+  Task<std::vector<Result<void>>> apply(std::vector<dataplane::RuleChange> changes) override {
+    std::vector<Result<void>> outcomes;
+    for (const auto& change : changes) {
+      outcomes.push_back(apply_one(change));
+      if (on_change) on_change();
+    }
+    co_return outcomes;
+  }
+
+  Task<std::vector<dataplane::HeldRule>> read_rules(std::optional<dataplane::EswitchPort> owner) override {
+    std::vector<dataplane::HeldRule> found;
+    for (const auto& [key, rule] : rules) {
+      if (!owner || rule.owner == *owner) found.push_back({.rule = rule});
+    }
+    co_return found;
+  }
+
+  Task<std::vector<dataplane::PortState>> read_ports() override {
+    std::vector<dataplane::PortState> ports = {
+        {.port = dataplane::EswitchPort::uplink(), .is_link_up = true}};
+    for (std::uint16_t i = 0; i < function_count_; ++i) {
+      const auto port = dataplane::EswitchPort::function(i);
+      ports.push_back(
+          {.port = port, .ethdev_port_id = port.number(), .is_link_up = connected_guests.contains(port)});
+    }
+    co_return ports;
+  }
+
+  std::size_t count(dataplane::Purpose purpose) const {
+    std::size_t found = 0;
+    for (const auto& [key, rule] : rules) found += rule.purpose == purpose ? 1 : 0;
+    return found;
+  }
+  bool names(dataplane::EswitchPort port) const {
+    for (const auto& [key, rule] : rules) {
+      const auto* deliver = std::get_if<dataplane::Deliver>(&rule.actions.fate);
+      if (key.match.source == port || rule.owner == port || (deliver != nullptr && deliver->port == port))
+        return true;
+    }
+    return false;
+  }
+
+  std::map<dataplane::RuleKey, dataplane::Rule> rules;
+
+ private:
+  Result<void> apply_one(const dataplane::RuleChange& change) {
+    if (const auto* remove = std::get_if<dataplane::RemoveRule>(&change)) {
+      const auto held = rules.find(remove->key);
+      if (held == rules.end()) return {};
+      if (refuse_remove == held->second.purpose)
+        return fail(Code::kHardwareRejected, "RULE_REFUSED", "told to refuse");
+      rules.erase(held);
+      return {};
+    }
+    const dataplane::Rule& rule = std::get<dataplane::AddRule>(change).rule;
+    if (refuse_add) {
+      if (auto refused = refuse_add(rule); !refused) return refused;
+    }
+    const auto* jump = std::get_if<dataplane::JumpTo>(&rule.actions.fate);
+    if (jump != nullptr && jump->group <= rule.key.group)
+      return fail(Code::kHardwareRejected, "RULE_REFUSED", "jump goes back");
+    if (!rules.contains(rule.key) && rules.size() >= capacity)
+      return fail(Code::kResourceExhausted, "ESWITCH_FULL", "full");
+    rules.insert_or_assign(rule.key, rule);
+    return {};
+  }
+
+  std::uint16_t function_count_;
+};
+
+}  // namespace berth::testing

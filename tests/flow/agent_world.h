@@ -1,0 +1,101 @@
+// An agent on fakes, with the address plan of all tests: VPC blue (VNI 7001) and green (7002) share
+// the addresses 10.1.0.0/24; this host is 192.0.2.1, the other one 192.0.2.2.
+#pragma once
+
+#include "agent/agent.h"
+#include "tests/fakes/fake_driver.h"
+#include "tests/fakes/fake_eswitch.h"
+#include "tests/fakes/run_task.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace berth::testing {
+
+inline IpAddress ip(std::string_view text) {
+  return IpAddress::parse("ip", text).value();
+}
+inline MacAddress mac(std::string_view text) {
+  return MacAddress::parse("mac", text).value();
+}
+inline IpPrefix prefix(std::string_view text) {
+  return IpPrefix::parse("prefix", text).value();
+}
+
+inline dataplane::Vpc make_vpc(const std::string& id, std::uint32_t vni) {
+  return {.id = VpcId::trusted(id),
+          .vni = Vni::trusted(vni),
+          .subnets = {{prefix("10.1.0.0/24"), ip("10.1.0.1")}},
+          .mappings = {{ip("10.1.0.200"), mac("02:00:00:00:01:c8"), ip("192.0.2.2")}}};
+}
+
+inline std::shared_ptr<const dataplane::VpcSet> make_vpcs(const std::vector<dataplane::Vpc>& vpcs) {
+  auto set = std::make_shared<dataplane::VpcSet>();
+  for (const auto& vpc : vpcs) set->emplace(vpc.id, std::make_shared<const dataplane::Vpc>(vpc));
+  return set;
+}
+
+class AgentWorld {
+ public:
+  static constexpr std::uint16_t kFunctions = 3;
+
+  AgentWorld() {
+    run(agent.start()).value();
+    run(agent.set_next_hops({{ip("192.0.2.2"), mac("02:00:00:00:ff:02")}})).value();
+  }
+  ~AgentWorld() { run_until_done(io, agent.stop()); }
+  AgentWorld(const AgentWorld&) = delete;
+  AgentWorld& operator=(const AgentWorld&) = delete;
+
+  template <typename T>
+  T run(asio::awaitable<T> task) {
+    return run_until_done(io, std::move(task));
+  }
+
+  // Pushes; the errors' reasons.
+  std::vector<std::string> push(const std::vector<dataplane::Vpc>& vpcs) {
+    const auto errors = run(agent.push_vpcs(make_vpcs(vpcs), ++version));
+    std::vector<std::string> reasons;
+    for (const auto& error : errors.value()) reasons.push_back(error.error.reason);
+    return reasons;
+  }
+
+  agent::AttachIntent intent(const std::string& vm, const std::string& vpc, std::uint8_t last_octet) {
+    return {.request = RequestId::trusted("req-" + vm),
+            .vm = VmId::trusted(vm),
+            .vpc = VpcId::trusted(vpc),
+            .ip = IpAddress::v4(0x0A010000U + last_octet),
+            .mac = {{0x02, 0, 0, 0, 1, last_octet}}};
+  }
+
+  // The finished operation.
+  Result<agent::Operation> attach(const agent::AttachIntent& wanted) {
+    const auto accepted = run(agent.attach(wanted));
+    if (!accepted) return accepted;
+    return run(agent.operations().wait(accepted->id));
+  }
+  Result<agent::Operation> detach(const AttachmentId& id, const std::string& request) {
+    const auto accepted = agent.detach(RequestId::trusted(request), id);
+    if (!accepted) return accepted;
+    return run(agent.operations().wait(accepted->id));
+  }
+
+  static std::vector<host::Function> make_functions() {
+    std::vector<host::Function> functions;
+    for (std::uint16_t i = 0; i < kFunctions; ++i) functions.push_back({.index = i});
+    return functions;
+  }
+
+  asio::io_context io;
+  FakeEswitch eswitch{kFunctions};
+  FakeDriver driver;
+  std::uint64_t version = 0;
+  agent::Agent agent{
+      io.get_executor(), eswitch, driver, make_functions(),
+      agent::AgentSettings{.underlay = {.vtep = ip("192.0.2.1"), .mac = mac("02:00:00:00:ff:01")},
+                           .vpc_wait = std::chrono::milliseconds(0),
+                           .quarantine_interval = std::chrono::milliseconds(1)}};
+};
+
+}  // namespace berth::testing

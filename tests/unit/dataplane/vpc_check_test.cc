@@ -1,0 +1,82 @@
+#include "dataplane/vpc_check.h"
+
+#include <functional>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace berth::dataplane {
+namespace {
+
+IpAddress ip(std::string_view text) {
+  return IpAddress::parse("ip", text).value();
+}
+MacAddress mac(std::string_view text) {
+  return MacAddress::parse("mac", text).value();
+}
+IpPrefix prefix(std::string_view text) {
+  return IpPrefix::parse("prefix", text).value();
+}
+
+Vpc good() {
+  return {.id = VpcId::trusted("blue"),
+          .vni = Vni::trusted(7001),
+          .subnets = {{prefix("10.1.0.0/24"), ip("10.1.0.1")}},
+          .mappings = {{ip("10.1.0.6"), mac("02:00:00:00:01:06"), ip("192.0.2.2")}},
+          .policy = {}};
+}
+
+TEST(CheckVpc, AcceptsAGoodOne) {
+  EXPECT_TRUE(check_vpc(good()).empty());
+}
+
+struct Fault {
+  std::string name;
+  std::function<void(Vpc&)> spoil;
+  std::string resource;
+  std::string reason;
+};
+class CheckVpcFinds : public ::testing::TestWithParam<Fault> {};
+
+TEST_P(CheckVpcFinds, TheFaultAndNamesTheResource) {
+  Vpc vpc = good();
+  GetParam().spoil(vpc);
+  const auto found = check_vpc(vpc);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].resource, GetParam().resource);
+  EXPECT_EQ(found[0].error.reason, GetParam().reason);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Faults, CheckVpcFinds,
+    ::testing::Values(
+        Fault{"GatewayOutside", [](Vpc& v) { v.subnets[0].gateway = ip("10.2.0.1"); },
+              "vpc/blue/subnet/10.1.0.0/24", "GATEWAY_OUTSIDE_SUBNET"},
+        Fault{"SubnetsOverlap",
+              [](Vpc& v) { v.subnets.push_back({prefix("10.1.0.128/25"), ip("10.1.0.129")}); },
+              "vpc/blue/subnet/10.1.0.128/25", "SUBNETS_OVERLAP"},
+        Fault{"MappingOutside", [](Vpc& v) { v.mappings[0].ip = ip("10.9.0.6"); },
+              "vpc/blue/mapping/10.9.0.6", "IP_OUTSIDE_SUBNET"},
+        Fault{"MappingOfGateway", [](Vpc& v) { v.mappings[0].ip = ip("10.1.0.1"); },
+              "vpc/blue/mapping/10.1.0.1", "IP_RESERVED"},
+        Fault{"MappingTwice",
+              [](Vpc& v) {
+                v.mappings.push_back({v.mappings[0].ip, mac("02:00:00:00:01:07"), ip("192.0.2.3")});
+              },
+              "vpc/blue/mapping/10.1.0.6", "DUPLICATE"},
+        Fault{"MulticastMac", [](Vpc& v) { v.mappings[0].mac = mac("01:00:5e:00:00:01"); },
+              "vpc/blue/mapping/10.1.0.6", "MAC_NOT_UNICAST"},
+        Fault{"MulticastVtep", [](Vpc& v) { v.mappings[0].vtep = ip("224.0.0.1"); },
+              "vpc/blue/mapping/10.1.0.6", "MALFORMED_VTEP"},
+        Fault{"PortsWithoutProtocol", [](Vpc& v) { v.policy = {{.ports = PortRange{22, 22}}}; },
+              "vpc/blue/policy/0", "PORTS_WITHOUT_PROTOCOL"},
+        Fault{"PortsReversed", [](Vpc& v) { v.policy = {{.protocol = 6, .ports = PortRange{90, 80}}}; },
+              "vpc/blue/policy/0", "MALFORMED_PORTS"},
+        Fault{"TooManyPolicyRules", [](Vpc& v) { v.policy.resize(kMaxPolicyRulesPerVpc + 1); }, "vpc/blue",
+              "LIMIT_EXCEEDED"},
+        Fault{"Ipv6Subnet", [](Vpc& v) { v.subnets.push_back({prefix("2001:db8::/64"), ip("2001:db8::1")}); },
+              "vpc/blue/subnet/2001:db8::/64", "IP_FAMILY_UNSUPPORTED"}),
+    [](const auto& param) { return param.param.name; });
+
+}  // namespace
+}  // namespace berth::dataplane
