@@ -71,9 +71,12 @@ Result<std::vector<host::Function>> make_functions(const agent::Config& config) 
 
 Result<std::unique_ptr<EmbeddedEswitch>> open_eswitch(const agent::Config& config,
                                                       const std::vector<host::Function>& functions) {
-  dataplane::dpdk::SoftEswitchOptions options{.uplink_device = config.underlay.device,
-                                              .use_hugepages = config.eswitch.hugepages};
-  for (const host::Function& function : functions) options.sockets.push_back(function.socket);
+  dataplane::dpdk::SoftEswitchOptions options{
+      .uplink = dataplane::dpdk::af_packet_backing(config.underlay.device),
+      .use_hugepages = config.eswitch.hugepages};
+  for (const host::Function& function : functions) {
+    options.functions.push_back(dataplane::dpdk::vhost_user_backing(function.index, function.socket));
+  }
   return EmbeddedEswitch::open_soft(options);
 }
 

@@ -20,17 +20,29 @@ constexpr const char* kProxy = "net_berth0";
 
 EalOptions make_eal_options(const SoftEswitchOptions& options) {
   EalOptions eal{.use_hugepages = options.use_hugepages};
-  eal.vdevs.push_back(fmt::format("net_af_packet0,iface={}", options.uplink_device));
-  std::string eswitch = fmt::format("{},uplink=net_af_packet0", kProxy);
-  for (std::size_t i = 0; i < options.sockets.size(); ++i) {
-    eal.vdevs.push_back(fmt::format("net_vhost{},iface={}", i, options.sockets[i]));
-    eswitch += fmt::format(",function=net_vhost{}", i);
+  const auto add = [&eal](const Backing& backing) {
+    eal.vdevs.push_back(backing.arguments.empty() ? backing.name
+                                                  : fmt::format("{},{}", backing.name, backing.arguments));
+  };
+  add(options.uplink);
+  std::string eswitch = fmt::format("{},uplink={}", kProxy, options.uplink.name);
+  for (const Backing& function : options.functions) {
+    add(function);
+    eswitch += fmt::format(",function={}", function.name);
   }
   eal.vdevs.push_back(eswitch);  // last: it takes the others over
   return eal;
 }
 
 }  // namespace
+
+Backing af_packet_backing(const std::string& netdev) {
+  return {"net_af_packet0", fmt::format("iface={}", netdev)};
+}
+
+Backing vhost_user_backing(std::size_t index, const std::string& socket) {
+  return {fmt::format("net_vhost{}", index), fmt::format("iface={}", socket)};
+}
 
 class EmbeddedEswitch::Impl {
  public:
@@ -56,7 +68,7 @@ class EmbeddedEswitch::Impl {
     const EalOptions eal = make_eal_options(options);
     if (auto started = start_eal(eal); !started) return started;
     eal_started_ = true;
-    auto engine = Engine::open(kProxy, static_cast<std::uint16_t>(options.sockets.size()));
+    auto engine = Engine::open(kProxy, static_cast<std::uint16_t>(options.functions.size()));
     if (!engine) return pass(engine);
     engine_.emplace(*std::move(engine));
     auto worker = Worker::start(fmt::format("{}_switch", kProxy));

@@ -10,11 +10,18 @@
 
 namespace berth::dataplane::dpdk {
 
+// The DPDK device behind a port of the software eSwitch.
+struct Backing {
+  std::string name;       // "net_vhost0": driver and instance
+  std::string arguments;  // "iface=/run/berth/vf0.sock"
+};
+Backing af_packet_backing(const std::string& netdev);
+// A vhost-user socket on which the eSwitch listens; `index` tells instances apart.
+Backing vhost_user_backing(std::size_t index, const std::string& socket);
+
 struct SoftEswitchOptions {
-  // Network device of the wire, read and written by AF_PACKET.
-  std::string uplink_device;
-  // vhost-user sockets of the functions; the index is the function's.
-  std::vector<std::string> sockets;
+  Backing uplink;
+  std::vector<Backing> functions;  // the index is the function's
   bool use_hugepages = false;
 };
 

@@ -77,8 +77,7 @@ Result<void> Engine::add_port(EswitchPort port, const std::string& ethdev) {
       code != 0) {
     return port_failed(ethdev, "receive queue", code);
   }
-  if (const int code = rte_eth_tx_queue_setup(id, 0, kSlowPathDescriptors, kAnySocket, nullptr);
-      code != 0) {
+  if (const int code = rte_eth_tx_queue_setup(id, 0, kSlowPathDescriptors, kAnySocket, nullptr); code != 0) {
     return port_failed(ethdev, "transmit queue", code);
   }
   if (const int code = rte_eth_dev_start(id); code != 0) return port_failed(ethdev, "start", code);

@@ -1,0 +1,121 @@
+// What every backend of Eswitch must do, as tests that are instantiated with each. A backend provides
+//   struct Backend { static dataplane::Eswitch& eswitch(); };
+// with at least two functions and no rules but those that the tests add.
+#pragma once
+
+#include "dataplane/eswitch.h"
+#include "tests/fakes/run_task.h"
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+namespace berth::testing {
+
+template <typename Backend>
+class EswitchContract : public ::testing::Test {
+ protected:
+  using Rule = dataplane::Rule;
+  using Port = dataplane::EswitchPort;
+
+  std::vector<Result<void>> apply(std::vector<dataplane::RuleChange> changes) {
+    return run_until_done(io_, Backend::eswitch().apply(std::move(changes))).value();
+  }
+  std::vector<dataplane::HeldRule> read(std::optional<Port> owner = std::nullopt) {
+    return run_until_done(io_, Backend::eswitch().read_rules(owner)).value();
+  }
+  std::vector<dataplane::PortState> read_ports() {
+    return run_until_done(io_, Backend::eswitch().read_ports()).value();
+  }
+
+  static Rule entry(Port port) {
+    return {.key = {0, 0, {.source = port}}, .actions = {.fate = dataplane::JumpTo{1}}, .owner = port};
+  }
+  static Rule drop(Port port, std::uint32_t priority = 21000) {
+    return {.key = {1, priority, {.source = port}},
+            .actions = {.count = true, .fate = dataplane::Drop{}},
+            .purpose = dataplane::Purpose::kSpoofDrop,
+            .owner = port};
+  }
+
+  void TearDown() override {
+    std::vector<dataplane::RuleChange> changes;
+    for (const auto& held : read()) changes.emplace_back(dataplane::RemoveRule{held.rule.key});
+    for (const auto& outcome : apply(changes)) EXPECT_TRUE(outcome) << outcome.error().message;
+    EXPECT_TRUE(read().empty());
+  }
+
+  const Port vf0 = Port::function(0);
+  const Port vf1 = Port::function(1);
+
+ private:
+  asio::io_context io_;
+};
+
+TYPED_TEST_SUITE_P(EswitchContract);
+
+TYPED_TEST_P(EswitchContract, ReadsBackWhatWasAdded) {
+  const auto outcomes =
+      this->apply({dataplane::AddRule{this->drop(this->vf0)}, dataplane::AddRule{this->entry(this->vf0)}});
+  ASSERT_EQ(outcomes.size(), 2U);
+  for (const auto& outcome : outcomes) EXPECT_TRUE(outcome) << outcome.error().message;
+  const auto held = this->read();
+  ASSERT_EQ(held.size(), 2U);
+  EXPECT_EQ(held[0].rule, this->entry(this->vf0)) << "ordered by key";
+  EXPECT_EQ(held[1].rule, this->drop(this->vf0));
+  EXPECT_EQ(held[1].packets, 0U);
+}
+
+TYPED_TEST_P(EswitchContract, AddingAndRemovingAreIdempotent) {
+  const auto rule = this->drop(this->vf0);
+  for (const auto& outcome : this->apply({dataplane::AddRule{rule}, dataplane::AddRule{rule}}))
+    EXPECT_TRUE(outcome);
+  EXPECT_EQ(this->read().size(), 1U);
+  for (const auto& outcome : this->apply({dataplane::RemoveRule{rule.key}, dataplane::RemoveRule{rule.key}}))
+    EXPECT_TRUE(outcome);
+  EXPECT_TRUE(this->read().empty());
+}
+
+TYPED_TEST_P(EswitchContract, AddingOverOtherActionsReplaces) {
+  auto rule = this->drop(this->vf0);
+  this->apply({dataplane::AddRule{rule}});
+  rule.actions = {.count = true, .fate = dataplane::JumpTo{2}};
+  EXPECT_TRUE(this->apply({dataplane::AddRule{rule}}).front());
+  ASSERT_EQ(this->read().size(), 1U);
+  EXPECT_EQ(this->read()[0].rule.actions, rule.actions);
+}
+
+TYPED_TEST_P(EswitchContract, ARefusedRuleLeavesTheOthersStanding) {
+  auto backwards = this->drop(this->vf0);
+  backwards.key.group = 3;
+  backwards.actions = {.fate = dataplane::JumpTo{2}};
+  const auto outcomes = this->apply({dataplane::AddRule{this->drop(this->vf0)}, dataplane::AddRule{backwards},
+                                     dataplane::AddRule{this->drop(this->vf1)}});
+  ASSERT_EQ(outcomes.size(), 3U);
+  EXPECT_TRUE(outcomes[0]);
+  ASSERT_FALSE(outcomes[1]);
+  EXPECT_EQ(outcomes[1].error().code, Code::kHardwareRejected);
+  EXPECT_TRUE(outcomes[2]);
+  EXPECT_EQ(this->read().size(), 2U);
+}
+
+TYPED_TEST_P(EswitchContract, RulesAreFoundByOwner) {
+  this->apply({dataplane::AddRule{this->drop(this->vf0)}, dataplane::AddRule{this->drop(this->vf1)}});
+  ASSERT_EQ(this->read(this->vf1).size(), 1U);
+  EXPECT_EQ(this->read(this->vf1)[0].rule.key.match.source, this->vf1);
+}
+
+TYPED_TEST_P(EswitchContract, PortsAreTheUplinkThenTheFunctions) {
+  const auto ports = this->read_ports();
+  ASSERT_GE(ports.size(), 3U);
+  EXPECT_TRUE(ports[0].port.is_uplink());
+  EXPECT_EQ(ports[1].port, this->vf0);
+  EXPECT_EQ(ports[2].port, this->vf1);
+  EXPECT_NE(ports[1].ethdev_port_id, ports[2].ethdev_port_id);
+}
+
+REGISTER_TYPED_TEST_SUITE_P(EswitchContract, ReadsBackWhatWasAdded, AddingAndRemovingAreIdempotent,
+                            AddingOverOtherActionsReplaces, ARefusedRuleLeavesTheOthersStanding,
+                            RulesAreFoundByOwner, PortsAreTheUplinkThenTheFunctions);
+
+}  // namespace berth::testing
