@@ -1,0 +1,73 @@
+#!/usr/bin/python3
+"""Plays one scenario file against berthd.
+
+    run.py FILE --berthd PATH --berthctl PATH [--backend soft] [--restart]
+
+Exit code 0: it holds; 1: it does not; 77: it cannot run here (the output says what is missing).
+"""
+import argparse
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+from trial.process import TrialError  # noqa: E402
+from trial.world import World, what_is_missing  # noqa: E402
+
+SKIPPED = 77
+
+
+def missing_for(options):
+    missing = what_is_missing()
+    try:
+        import scapy.layers.vxlan  # noqa: F401
+    except ImportError:
+        missing.append("python3-scapy (tools/deps install test)")
+    if options.backend != "soft":
+        missing.append(f"backend {options.backend}: there is only `soft` so far")
+    if options.restart:
+        missing.append("--restart: berthd does not survive a restart yet")
+    return missing
+
+
+def play(options):
+    from scenario import parse
+    from stage import Failed, Stage
+    title, statements = parse(options.file.read_text())
+    print(f"scenario: {title}")
+    with World(f"c{os.getpid()}") as world:
+        stage = None
+        try:
+            stage = Stage(world, options.berthd, options.berthctl, ROOT / "tools/certs")
+            for statement in statements:
+                print(f"{statement.line:4}  {statement.text}", flush=True)
+                stage.play(statement)
+            stage.finish()
+        except (Failed, TrialError, OSError) as error:
+            print(f"FAILED: {error}")
+            if stage:
+                print("The end of berthd's log:\n" + stage.agent.log_tail())
+            return 1
+    print("holds")
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--berthd", type=Path, required=True)
+    parser.add_argument("--berthctl", type=Path, required=True)
+    parser.add_argument("--backend", default="soft", choices=["soft", "mlx5"])
+    parser.add_argument("--restart", action="store_true", help="restart berthd between any two lines")
+    options = parser.parse_args()
+    missing = missing_for(options)
+    if missing:
+        print("SKIPPED: this needs " + "; ".join(missing))
+        return SKIPPED
+    return play(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""berthd as a child process, and berthctl as one of its clients."""
+import json
+import os
+import subprocess
+
+from .process import TrialError, run
+from .world import HOST_VTEP, UPLINK
+
+TRUST_DOMAIN = "berth.test"
+
+CONFIG = """\
+[api]
+listen = "127.0.0.1:{port}"
+certificate = "{folder}/certs/agent.crt"
+private_key = "{folder}/certs/agent.key"
+trusted_ca = "{folder}/certs/ca.crt"
+trust_domain = "{trust_domain}"
+
+[underlay]
+device = "{uplink}"
+vtep = "{vtep}"
+
+[eswitch]
+kind = "embedded"
+functions = 4
+socket_dir = "{folder}/vhost"
+
+[log]
+level = "{level}"
+"""
+
+
+class CallError(TrialError):
+    """berthctl said no; `text` is what it printed on standard error."""
+
+    def __init__(self, command, code, text):
+        super().__init__(f"berthctl {command}: exit code {code}: {text.strip()}")
+        self.code = code
+        self.text = text
+
+
+class Agent:
+    def __init__(self, world, berthd, berthctl, certs_tool, level="info"):
+        self.world = world
+        self.berthctl = berthctl
+        folder = world.folder
+        run(certs_tool, folder / "certs", "--trust-domain", TRUST_DOMAIN, "--foreign")
+        (folder / "vhost").mkdir()
+        self.config = folder / "berthd.toml"
+        self.config.write_text(CONFIG.format(port=0, folder=folder, trust_domain=TRUST_DOMAIN,
+                                             uplink=UPLINK, vtep=HOST_VTEP, level=level))
+        self.child = world.spawn("berthd", [berthd, "--config", self.config], netns=world.host)
+
+    def wait_ready(self):
+        self.endpoint = self.child.wait_for(r"ready.* listen=(127\.0\.0\.1:\d+)").group(1)
+
+    def log_tail(self, count=25):
+        """The end of the log, without what DPDK's vhost library says of every message."""
+        lines = [line for line in self.child.output().splitlines() if not line.startswith("VHOST_CONFIG")]
+        return "\n".join(f"    | {line}" for line in lines[-count:])
+
+    def environment(self, role):
+        """What berthctl needs to know to be a client of this role."""
+        certs = self.world.folder / "certs"
+        return {"BERTH_ENDPOINT": self.endpoint, "BERTH_CERTIFICATE": str(certs / f"{role}.crt"),
+                "BERTH_PRIVATE_KEY": str(certs / f"{role}.key"), "BERTH_TRUSTED_CA": str(certs / "ca.crt")}
+
+    def call(self, role, *command):
+        """Runs berthctl to its end; returns what it printed. CallError when it failed."""
+        argv = self.world.in_host(self.berthctl, *map(str, command))
+        result = subprocess.run(argv, env={**os.environ, **self.environment(role)}, timeout=30,
+                                capture_output=True, text=True)
+        if result.returncode:
+            raise CallError(" ".join(map(str, command)), result.returncode, result.stderr)
+        return result.stdout
+
+    def ask(self, role, *command):
+        """The same with --json: the list of objects printed (a list printed as one counts as its items)."""
+        values = [json.loads(line) for line in self.call(role, "--json", *command).splitlines() if line.strip()]
+        return values[0] if len(values) == 1 and isinstance(values[0], list) else values
+
+    def watch(self, role="vmaas"):
+        """A client that stays: prints a JSON object for every event it is sent."""
+        environment = [f"{key}={value}" for key, value in self.environment(role).items()]
+        return self.world.spawn("watch", ["env", *environment, self.berthctl, "--json", "watch"], netns=self.world.host)
+
+    def push(self, text):
+        path = self.world.folder / "vpcs.toml"
+        path.write_text(text)
+        return self.call("controller", "vpc", "push", path)
+
+    def attach(self, vm, vpc, address, mac):
+        return self.ask("vmaas", "attach", "--vm", vm, "--vpc", vpc, "--ip", address, "--mac", mac)[-1]
+
+    def detach(self, attachment):
+        return self.ask("vmaas", "detach", attachment)[-1]
+
+    def list(self):
+        values = self.ask("vmaas", "list")
+        return values[0]["attachments"] if values and "attachments" in values[0] else values
+
+    def counters(self, attachment):
+        counters = self.ask("vmaas", "get", attachment)[-1]["counters"]
+        return {name: int(value) for name, value in counters.items()}
+
+    def rules(self):
+        """The rules the eSwitch holds, each with `testpmd`, `purpose` and `packets`."""
+        values = self.ask("operator", "show", "rules")
+        return values[0]["rules"] if values and "rules" in values[0] else values
