@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """The software eSwitch as a plugin of dpdk-testpmd: rules typed by hand work as on a NIC.
 
 usage: soft_eswitch_test.py PLUGIN.so [unittest arguments]
