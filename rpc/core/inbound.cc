@@ -29,6 +29,7 @@ Result<std::size_t> Inbound::push(std::span<const std::uint8_t> bytes) {
     if (current_.bytes.size() < length_) break;
     stalled_ = false;  // the peer had enough credit after all
     complete_.push_back(std::exchange(current_, Stored{}));
+    ++completed_count_;
     prefix_bytes_ = 0;
   }
   return credit;

@@ -43,6 +43,8 @@ class Inbound {
   };
   std::optional<Message> pop();
 
+  // Messages that have become complete so far.
+  std::uint64_t completed_count() const { return completed_count_; }
   bool has_message() const { return head_ < complete_.size(); }
   // The peer stopped in the middle of a message.
   bool is_inside_message() const { return prefix_bytes_ > 0; }
@@ -72,6 +74,7 @@ class Inbound {
   std::uint32_t length_ = 0;
   Stored current_{};
   bool stalled_ = false;
+  std::uint64_t completed_count_ = 0;
 };
 
 }  // namespace berth::rpc::core

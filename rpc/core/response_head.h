@@ -26,6 +26,7 @@ class ResponseHead {
   void on_reset(std::uint32_t http2_code);
   void fail_with(Error error);
 
+  bool has_headers() const { return has_headers_; }
   bool is_done() const { return status_.has_value(); }
   // OK or the error of the call; only when is_done().
   const Result<void>& status() const { return *status_; }

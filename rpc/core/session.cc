@@ -113,6 +113,10 @@ std::vector<Event> Session::take_events() {
   return std::exchange(impl_->events, {});
 }
 
+bool Session::has_events() const {
+  return !impl_->events.empty();
+}
+
 bool Session::wants_write() const {
   return nghttp2_session_want_write(impl_->session) != 0;
 }

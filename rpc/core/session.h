@@ -70,6 +70,7 @@ class Session {
   // Transport side. An error means: send what collect() still has, then close.
   Result<void> receive(std::span<const std::uint8_t> bytes, Time now);
   std::vector<Event> take_events();
+  bool has_events() const;
   bool wants_write() const;
   // Appends frames until `into` has at least `limit` bytes or there is no more; may exceed it by one frame.
   Result<void> collect(std::string& into, std::size_t limit);
@@ -109,7 +110,8 @@ class Session {
   // Client.
   Result<StreamId> start(const RequestHead& head);
   void half_close(StreamId stream);
-  bool can_start() const;  // false after kGoaway, or when stream ids are used up
+  bool can_start() const;                   // false after kGoaway, or when stream ids are used up
+  bool has_headers(StreamId stream) const;  // initial_metadata() is complete
   const Metadata& initial_metadata(StreamId stream) const;
   const Metadata& trailing_metadata(StreamId stream) const;
   // OK or the error; only after kClosed.

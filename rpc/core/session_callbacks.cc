@@ -6,6 +6,7 @@
 
 #include <cassert>
 #include <string_view>
+#include <utility>
 
 namespace berth::rpc::core {
 namespace {
@@ -16,6 +17,8 @@ constexpr std::uint32_t kSettingsCost = 5;
 constexpr std::uint32_t kInvalidFrameCost = 10;
 // What real work gives back.
 constexpr double kSentFrameGain = 2;
+constexpr double kMessageGain = 1;
+constexpr std::size_t kCrumbBytes = 64;
 
 Session::Impl& impl_of(void* user_data) {
   return *static_cast<Session::Impl*>(user_data);
@@ -70,20 +73,27 @@ int on_headers_complete(Session::Impl& impl, const nghttp2_frame& frame) {
   return verdict(!impl.doom);
 }
 
+int on_data_complete(Session::Impl& impl, const nghttp2_frame& frame) {
+  Stream* stream = impl.find(frame.hd.stream_id);
+  if (stream == nullptr) return verdict(impl.charge(kFrameCost));
+  const auto messages =
+      stream->in.completed_count() - std::exchange(stream->counted_messages, stream->in.completed_count());
+  impl.control.add(static_cast<double>(messages) * kMessageGain);
+  const bool is_end = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  if (is_end) impl.end_remote(*stream);
+  // Empty frames, and messages in crumbs.
+  const bool is_crumb = messages == 0 && !is_end && frame.hd.length - frame.data.padlen < kCrumbBytes;
+  return verdict(!is_crumb || impl.charge(kFrameCost));
+}
+
 int on_frame_recv(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
   auto& impl = impl_of(user_data);
   const bool is_ack = (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
   switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
       return on_headers_complete(impl, *frame);
-    case NGHTTP2_DATA: {
-      Stream* stream = impl.find(frame->hd.stream_id);
-      if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
-        if (stream != nullptr) impl.end_remote(*stream);
-        return 0;
-      }
-      return verdict(frame->hd.length > frame->data.padlen || impl.charge(kFrameCost));
-    }
+    case NGHTTP2_DATA:
+      return on_data_complete(impl, *frame);
     case NGHTTP2_RST_STREAM:
       return verdict(impl.charge(kFrameCost) && impl.charge_reset());
     case NGHTTP2_PING:
@@ -128,12 +138,7 @@ int on_data_chunk(nghttp2_session* session, std::uint8_t, StreamId id, const std
   }
   impl.give_credit(id, *credit);
   if (!was_stalled && stream->in.is_stalled()) impl.stalled.push_back(id);
-  if (!had_message && stream->in.has_message()) {
-    impl.control.add(1);
-    impl.push_event(Event::Kind::kReadable, id);
-  } else if (!had_message && size < 64) {
-    return verdict(impl.charge(kFrameCost));  // a message in crumbs
-  }
+  if (!had_message && stream->in.has_message()) impl.push_event(Event::Kind::kReadable, id);
   return 0;
 }
 

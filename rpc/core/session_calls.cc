@@ -313,6 +313,11 @@ void Session::half_close(StreamId id) {
   nghttp2_session_resume_data(impl_->session, id);
 }
 
+bool Session::has_headers(StreamId id) const {
+  const Stream* stream = impl_->find(id);
+  return stream == nullptr || stream->response.has_headers();
+}
+
 const Metadata& Session::initial_metadata(StreamId id) const {
   static const Metadata kNone;
   const Stream* stream = impl_->find(id);

@@ -23,6 +23,7 @@ struct Stream {
 
   StreamId id;
   Inbound in;
+  std::uint64_t counted_messages = 0;  // of in.completed_count()
   Outbound out;
   std::size_t header_bytes = 0;  // of the block being received, as RFC 9113 counts
   RequestParser request;         // server
