@@ -10,6 +10,8 @@ std::string_view code_name(Code code) {
   switch (code) {
     case Code::kCancelled:
       return "CANCELLED";
+    case Code::kUnknown:
+      return "UNKNOWN";
     case Code::kInvalidArgument:
       return "INVALID_ARGUMENT";
     case Code::kDeadlineExceeded:
@@ -26,6 +28,8 @@ std::string_view code_name(Code code) {
       return "FAILED_PRECONDITION";
     case Code::kAborted:
       return "ABORTED";
+    case Code::kOutOfRange:
+      return "OUT_OF_RANGE";
     case Code::kUnimplemented:
       return "UNIMPLEMENTED";
     case Code::kInternal:

@@ -17,6 +17,7 @@ namespace berth {
 // Values are gRPC's status codes (grpc/grpc doc/statuscodes.md), so rpc/ needs no table.
 enum class Code {
   kCancelled = 1,
+  kUnknown = 2,  // only from peers: ours always know
   kInvalidArgument = 3,
   kDeadlineExceeded = 4,
   kNotFound = 5,
@@ -25,6 +26,7 @@ enum class Code {
   kResourceExhausted = 8,
   kFailedPrecondition = 9,
   kAborted = 10,
+  kOutOfRange = 11,
   kUnimplemented = 12,
   kInternal = 13,
   kUnavailable = 14,

@@ -1,0 +1,50 @@
+// One call of a channel. The last handle's end cancels it.
+#pragma once
+
+#include "rpc/client_connection.h"
+#include "rpc/client_stream.h"
+#include "rpc/signal.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace berth::rpc {
+
+class ChannelCall : public ClientCall, public std::enable_shared_from_this<ChannelCall> {
+ public:
+  ChannelCall(std::shared_ptr<ChannelParts> channel, std::shared_ptr<ClientConnection> connection,
+              core::StreamId stream);
+  ~ChannelCall() override;
+
+  void set_deadline(std::chrono::steady_clock::time_point when);
+  void on_event(core::Event::Kind kind);
+
+  Task<std::optional<std::string>> read() override;
+  Task<void> write(std::string message) override;
+  void writes_done() override;
+  Task<void> finish() override;
+  void cancel() override;
+  Task<Metadata> initial_metadata() override;
+  const Metadata& trailing_metadata() const override;
+
+  // Queues without waiting: the one request of a call.
+  void write_only(std::string message);
+
+ private:
+  core::Session& session() const { return connection_->session(); }
+  // Ends the call on our side, with a status of our own.
+  void end_with(Error error);
+  Error final_error() const;
+
+  std::shared_ptr<ChannelParts> channel_;
+  std::shared_ptr<ClientConnection> connection_;
+  core::StreamId stream_;
+  std::optional<Deadlines::Handle> deadline_;
+  std::optional<Error> local_end_;
+  bool is_closed_ = false;
+  Signal readable_;  // and everything else a reader waits for
+  Signal writable_;
+};
+
+}  // namespace berth::rpc

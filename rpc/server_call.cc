@@ -1,0 +1,115 @@
+#include "rpc/server_call.h"
+
+#include <exception>
+#include <utility>
+
+#include <boost/asio/multiple_exceptions.hpp>
+#include <fmt/format.h>
+
+namespace berth::rpc {
+namespace {
+
+std::unexpected<Error> cancelled() {
+  return fail(Code::kCancelled, "", "the call was cancelled");
+}
+
+}  // namespace
+
+ServerCall::ServerCall(asio::any_io_executor executor, std::shared_ptr<net::Link> link, core::StreamId stream,
+                       std::shared_ptr<CallState> state, const Limits& limits)
+    : link_(std::move(link)),
+      stream_(stream),
+      state_(std::move(state)),
+      limits_(limits),
+      readable_(executor),
+      writable_(executor) {}
+
+Task<std::optional<std::string>> ServerCall::read() {
+  const auto self = shared_from_this();
+  while (true) {
+    auto next = link_->session().read(stream_);
+    switch (next.kind) {
+      case core::ReadResult::Kind::kMessage:
+        if (link_->session().wants_write()) link_->flush_soon();  // credit for the peer
+        co_return std::move(next.message);
+      case core::ReadResult::Kind::kEnd:
+        co_return std::optional<std::string>();
+      case core::ReadResult::Kind::kFailed:
+        co_return std::unexpected(std::move(next.error));
+      case core::ReadResult::Kind::kNotYet:
+        break;
+    }
+    const bool woken = co_await readable_.wait();
+    if (!woken) co_return cancelled();
+  }
+}
+
+Task<void> ServerCall::write(std::string message) {
+  const auto self = shared_from_this();
+  auto& session = link_->session();
+  if (is_answered_ || link_->is_over()) co_return std::unexpected(session.closing_error(stream_));
+  if (session.unsent() + message.size() > limits_.outbound_bytes) {
+    co_return fail(Code::kResourceExhausted, "PEER_TOO_SLOW",
+                   fmt::format("the client leaves {} bytes untaken on this connection", session.unsent()));
+  }
+  send_initial_metadata();
+  session.write(stream_, std::move(message));
+  link_->flush_soon();
+  while (session.unsent(stream_) >= limits_.write_ahead_bytes) {
+    const bool woken = co_await writable_.wait();
+    if (!woken) co_return cancelled();
+  }
+  co_return Result<void>();
+}
+
+asio::awaitable<void> ServerCall::run(const Method& method) {
+  const auto self = shared_from_this();
+  const auto outcome = co_await run_handler(method);
+  finish(outcome);
+}
+
+Task<void> ServerCall::run_handler(const Method& method) {
+  try {
+    co_return co_await method.handler(Context(state_), shared_from_this());
+  } catch (const boost::system::system_error& error) {
+    if (error.code() == asio::error::operation_aborted) co_return cancelled();
+  } catch (const asio::multiple_exceptions&) {  // from awaitable operators, when cancelled
+    co_return cancelled();
+  } catch (...) {
+  }
+  // A handler that throws is a bug of ours; the client learns no more than that.
+  co_return fail(Code::kInternal, "HANDLER_THREW", "the handler failed");
+}
+
+void ServerCall::send_initial_metadata() {
+  if (!state_->initial_metadata.empty()) {
+    link_->session().send_headers(stream_, std::exchange(state_->initial_metadata, {}));
+  }
+}
+
+void ServerCall::finish(const Result<void>& status) {
+  if (is_answered_) return;
+  is_answered_ = true;
+  send_initial_metadata();
+  link_->session().finish(stream_, status, state_->trailing_metadata);
+  link_->flush_soon();
+}
+
+void ServerCall::abandon() {
+  is_answered_ = true;
+  cancellation_.emit(asio::cancellation_type::terminal);
+  readable_.wake();
+  writable_.wake();
+}
+
+void ServerCall::on_deadline() {
+  finish(fail(Code::kDeadlineExceeded, "DEADLINE_EXCEEDED", "the deadline passed"));
+  abandon();
+}
+
+void ServerCall::release() {
+  link_->session().release(stream_);
+  link_->flush_soon();
+}
+
+}  // namespace berth::rpc
