@@ -82,7 +82,7 @@ class Agent:
     def watch(self, role="vmaas"):
         """A client that stays: prints a JSON object for every event it is sent."""
         environment = [f"{key}={value}" for key, value in self.environment(role).items()]
-        return self.world.spawn("watch", ["env", *environment, self.berthctl, "--json", "watch"], netns=self.world.host)
+        return self.world.spawn("watch", ["env", *environment, self.berthctl, "--json", "watch", "--after-revision", "0"], netns=self.world.host)
 
     def push(self, text):
         path = self.world.folder / "vpcs.toml"
