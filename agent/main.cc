@@ -35,6 +35,9 @@ namespace {
 using dataplane::dpdk::EmbeddedEswitch;
 
 constexpr std::chrono::milliseconds kGuestDisconnectWait{2000};
+// How long running calls may go on when berthd stops. Watches and controllers' streams never end by
+// themselves, everything else takes milliseconds.
+constexpr std::chrono::milliseconds kDrain{500};
 
 // The device exists, is up, has the tunnel address, and leaves room for the tunnel's headers.
 Result<host::LinkState> check_uplink(const agent::Config& config) {
@@ -94,7 +97,8 @@ rpc::ServerOptions server_options(const agent::Config& config) {
   return {.listen = config.api.listen,
           .tls = {.certificate = config.api.certificate,
                   .private_key = config.api.private_key,
-                  .trusted_ca = config.api.trusted_ca}};
+                  .trusted_ca = config.api.trusted_ca},
+          .limits = {.drain = kDrain}};
 }
 
 // Everything that lives while berthd serves. Members are destroyed in reverse order.

@@ -111,11 +111,15 @@ int tx_queue_setup(rte_eth_dev* ethdev, std::uint16_t queue, std::uint16_t, unsi
   return 0;
 }
 
+// A port has a link when there is somebody behind it: a vhost-user guest that is connected, a carrier.
 int link_update(rte_eth_dev* ethdev, int /*wait*/) {
+  rte_eth_link behind{};
+  const bool is_known = rte_eth_link_get_nowait(switch_port(port_of(ethdev)).backing, &behind) == 0;
+  const bool is_up = ethdev->data->dev_started != 0 && is_known && behind.link_status == RTE_ETH_LINK_UP;
   rte_eth_link link{};
   link.link_speed = RTE_ETH_SPEED_NUM_10G;
   link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
-  link.link_status = ethdev->data->dev_started != 0 ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
+  link.link_status = is_up ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
   return rte_eth_linkstatus_set(ethdev, &link);
 }
 
