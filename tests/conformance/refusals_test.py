@@ -80,7 +80,8 @@ class BadIntents(Refusals):
 class SecondAttach(Refusals):
     def setUp(self):
         super().setUp()
-        self.first = AGENT.ask("vmaas", *attach_command(request="req-1"))[-1]
+        self.request = self._testMethodName  # an id is never used for two things, as a VMaaS would not
+        self.first = AGENT.ask("vmaas", *attach_command(request=self.request))[-1]
         self.assertEqual(self.first["state"], "DONE")
         self.held = self.state()
 
@@ -90,7 +91,7 @@ class SecondAttach(Refusals):
         super().tearDown()
 
     def test_the_same_request_is_the_same_operation(self):
-        again = AGENT.ask("vmaas", *attach_command(request="req-1"))[-1]
+        again = AGENT.ask("vmaas", *attach_command(request=self.request))[-1]
         self.assertEqual((again["operation"], again["attachment"]),
                          (self.first["operation"], self.first["attachment"]))
 
@@ -99,7 +100,7 @@ class SecondAttach(Refusals):
                 (attach_command(request="req-2"), "VM_ALREADY_ATTACHED"),
                 (attach_command(vm="vm-2", mac="02:00:00:00:01:07", request="req-3"), "IP_TAKEN"),
                 (attach_command(vm="vm-2", ip="10.1.0.7", request="req-4"), "MAC_TAKEN"),
-                (attach_command(vm="vm-2", ip="10.1.0.7", mac="02:00:00:00:01:07", request="req-1"),
+                (attach_command(vm="vm-2", ip="10.1.0.7", mac="02:00:00:00:01:07", request=self.request),
                  "REQUEST_ID_REUSED")]:
             with self.subTest(reason=reason):
                 self.refused("vmaas", command, reason)

@@ -5,6 +5,7 @@ that drops it counts it, and once it has, nothing may have arrived anywhere. Fra
 and drops that nobody expected fail the scenario at its end, at the latest.
 """
 import os
+import re
 from collections import Counter
 
 import frames
@@ -101,7 +102,9 @@ class Stage:
         now = self._host_now()
         for what, before in self.remembered.items():
             if now[what] != before:
-                raise Failed(f"{what} before: {before}\n{what} now: {now[what]}")
+                gone = "".join(f"\n  gone: {entry}" for entry in before if entry not in now[what])
+                new = "".join(f"\n  new:  {entry}" for entry in now[what] if entry not in before)
+                raise Failed(f"the host's {what} are not as remembered{gone}{new}")
 
     def _host_now(self):
         pid = self.agent.child.pid
@@ -183,7 +186,7 @@ class Stage:
         place = own.get(name) or self.places.get(name)
         if place:
             return place["mac" if kind == "eth" else "ip"]
-        if not name[0].isdigit():
+        if not re.fullmatch(r"[0-9.]+|[0-9a-f:]{17}", name):
             raise Failed(f"nothing is called '{name}'")
         return name
 
