@@ -27,7 +27,18 @@ std::int32_t run_forwarder(void* forwarder) {
 }  // namespace
 
 SoftSwitch::SoftSwitch(std::string name, const SwitchConfig& config)
-    : name_(std::move(name)), config_(config), rules_(config.pools), forwarder_(rules_, ports_) {}
+    : name_(std::move(name)),
+      config_(config),
+      rules_(config.pools),
+      forwarder_(rules_, ports_),
+      meters_(config.pools.meters, rules_),
+      queues_(
+          rules_, faults_,
+          [this](const rte_flow_attr& attr, const rte_flow_item pattern[], const rte_flow_action actions[]) {
+            return create_rule(attr, pattern, actions, Dialect::kTemplate);
+          }) {
+  faults_.plan(config.faults);
+}
 
 std::expected<std::unique_ptr<SoftSwitch>, std::string> SoftSwitch::create(std::string name,
                                                                            const SwitchConfig& config) {
@@ -146,6 +157,7 @@ int SoftSwitch::start() {
     }
   }
   is_started_ = true;
+  is_broken_ = false;
   forwarder_.start();
   return 0;
 }
@@ -159,6 +171,57 @@ void SoftSwitch::stop() {
   }
   forwarder_.drain();
   rules_.flush();
+  queues_.forget_rules();
+}
+
+RuleResult<SoftSwitch::LoweredRule> SoftSwitch::lower(const rte_flow_attr& attr,
+                                                      const rte_flow_item pattern[],
+                                                      const rte_flow_action actions[], Dialect dialect) {
+  if (auto facts = check_rule(attr, pattern, actions, map_, config_.limits, dialect); !facts) {
+    return std::unexpected(facts.error());
+  }
+  RuleResult<ActionList> list = lower_actions(actions, map_);
+  if (!list) return std::unexpected(list.error());
+  if (list->meter_id) {
+    list->meter = meters_.meter(*list->meter_id);
+    if (list->meter == nullptr) {
+      return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ACTION, "Meter not found", actions);
+    }
+  }
+  return LoweredRule{lower_pattern(pattern, map_), *std::move(list)};
+}
+
+RuleResult<void> SoftSwitch::validate_rule(const rte_flow_attr& attr, const rte_flow_item pattern[],
+                                           const rte_flow_action actions[]) {
+  const RuleResult<LoweredRule> lowered = lower(attr, pattern, actions, Dialect::kRule);
+  if (!lowered) return std::unexpected(lowered.error());
+  return {};
+}
+
+RuleResult<Rule*> SoftSwitch::create_rule(const rte_flow_attr& attr, const rte_flow_item pattern[],
+                                          const rte_flow_action actions[], Dialect dialect) {
+  if (!is_started_) return refuse(ENODEV, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, "port not started");
+  if (is_broken_) return refuse(EIO, RTE_FLOW_ERROR_TYPE_STATE, "the E-Switch was reset: restart the proxy");
+  const RuleResult<LoweredRule> lowered = lower(attr, pattern, actions, dialect);
+  if (!lowered) return std::unexpected(lowered.error());
+  if (const int refused = faults_.on_create(); refused != 0) {
+    return refuse(refused, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, "refused on request");
+  }
+  RuleResult<Rule*> rule = rules_.create(attr.group, attr.priority, lowered->match, lowered->actions);
+  if (rule && faults_.resets_now()) {
+    reset();
+    return refuse(EIO, RTE_FLOW_ERROR_TYPE_STATE, "the E-Switch was reset: restart the proxy");
+  }
+  return rule;
+}
+
+// As firmware does it: every rule is lost, handles with them, and the application is told.
+void SoftSwitch::reset() {
+  is_broken_ = true;
+  rules_.flush();
+  if (rte_eth_dev* proxy = ethdevs_[kUplink]->ethdev; proxy != nullptr) {
+    rte_eth_dev_callback_process(proxy, RTE_ETH_EVENT_INTR_RESET, nullptr);
+  }
 }
 
 int SoftSwitch::add_ethdevs(rte_vdev_device& device) {
