@@ -5,6 +5,7 @@
 //   match_dwords=    4-byte selectors of the match definer that rules may use (5; 11 on the newest NICs)
 //   mbufs=           packet buffers for all ports together
 //   agent_ring=      packets that wait for the agent, per port and direction
+//   idle_nap=        microseconds that the worker sleeps between rounds when no packets come (never)
 //   fault_refuse= fault_stall= fault_reset=   faults on request (faults.h)
 #pragma once
 
@@ -25,6 +26,7 @@ struct SwitchConfig {
   ProfileLimits limits;
   std::uint32_t mbufs = 0;  // 0: by the number of ports
   std::uint32_t agent_ring = 512;
+  std::uint32_t idle_nap_us = 0;  // microseconds; 0: the worker never sleeps
   FaultPlan faults;
 };
 

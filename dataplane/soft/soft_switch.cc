@@ -20,10 +20,6 @@ constexpr std::uint32_t kMbufsBase = 8192;
 constexpr std::uint32_t kMbufsPerPort = 3072;
 constexpr unsigned kMbufCache = 256;
 
-std::int32_t run_forwarder(void* forwarder) {
-  return static_cast<Forwarder*>(forwarder)->run() == 0 ? -EAGAIN : 0;
-}
-
 }  // namespace
 
 SoftSwitch::SoftSwitch(std::string name, const SwitchConfig& config)
@@ -31,6 +27,7 @@ SoftSwitch::SoftSwitch(std::string name, const SwitchConfig& config)
       config_(config),
       rules_(config.pools),
       forwarder_(rules_, ports_),
+      idle_nap_(config.idle_nap_us),
       meters_(config.pools.meters, rules_),
       queues_(
           rules_, faults_,
@@ -105,12 +102,19 @@ std::expected<void, std::string> SoftSwitch::make_pool() {
                          " packets: " + rte_strerror(rte_errno));
 }
 
+std::int32_t SoftSwitch::run_round(void* soft_switch) {
+  SoftSwitch& self = *static_cast<SoftSwitch*>(soft_switch);
+  const bool was_idle = self.forwarder_.run() == 0;
+  self.idle_nap_.after_round(was_idle);
+  return was_idle ? -EAGAIN : 0;
+}
+
 std::expected<void, std::string> SoftSwitch::register_service() {
   rte_service_spec spec{};
   const std::string service_name = name_ + "_switch";
   std::strncpy(spec.name, service_name.c_str(), sizeof(spec.name) - 1);
-  spec.callback = &run_forwarder;
-  spec.callback_userdata = &forwarder_;
+  spec.callback = &run_round;
+  spec.callback_userdata = this;
   spec.socket_id = static_cast<int>(rte_socket_id());
   if (const int failed = rte_service_component_register(&spec, &service_); failed != 0) {
     service_ = UINT32_MAX;

@@ -8,6 +8,7 @@
 #include "dataplane/soft/faults.h"
 #include "dataplane/soft/flow_queues.h"
 #include "dataplane/soft/forwarder.h"
+#include "dataplane/soft/idle_nap.h"
 #include "dataplane/soft/meter_book.h"
 #include "dataplane/soft/port_map.h"
 #include "dataplane/soft/profile.h"
@@ -87,6 +88,7 @@ class SoftSwitch {
   };
   RuleResult<LoweredRule> lower(const rte_flow_attr& attr, const rte_flow_item pattern[],
                                 const rte_flow_action actions[], Dialect dialect);
+  static std::int32_t run_round(void* soft_switch);
   void reset();
   std::expected<void, std::string> take_ports();
   std::expected<void, std::string> make_pool();
@@ -104,6 +106,7 @@ class SoftSwitch {
   Forwarder::Ports ports_;
   RuleBook rules_;
   Forwarder forwarder_;
+  IdleNap idle_nap_;
   Faults faults_;
   MeterBook meters_;
   FlowQueues queues_;
