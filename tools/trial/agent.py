@@ -80,9 +80,10 @@ class Agent:
         return values[0] if len(values) == 1 and isinstance(values[0], list) else values
 
     def watch(self, role="vmaas"):
-        """A client that stays: prints a JSON object for every event it is sent."""
+        """A client that stays: prints a JSON object for every completion, from the first that is kept."""
         environment = [f"{key}={value}" for key, value in self.environment(role).items()]
-        return self.world.spawn("watch", ["env", *environment, self.berthctl, "--json", "watch", "--after-revision", "0"], netns=self.world.host)
+        command = [self.berthctl, "--json", "watch", "--after-revision", "0"]
+        return self.world.spawn("watch", ["env", *environment, *command], netns=self.world.host)
 
     def push(self, text):
         path = self.world.folder / "vpcs.toml"

@@ -183,7 +183,7 @@ def step_table(columns):
     rows = [["step", *(title for title, _ in columns), ""]]
     for name in names:
         steps = [next((s for s in done["steps"] if s["name"] == name), None) for _, done in columns]
-        remarks = {s["detail"] for s in steps if s and s.get("detail")} if len(steps) else set()
+        remarks = {s["detail"].removeprefix("not applicable: ") for s in steps if s and s.get("detail")}
         rows.append([name, *(cell_of(step) for step in steps), "; ".join(sorted(remarks)) if len(remarks) == 1 else ""])
     rows.append(["total", *(f"{done['total_micros'] / 1000:9.3f} ms" for _, done in columns), ""])
     return rows
