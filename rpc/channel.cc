@@ -71,7 +71,6 @@ Task<std::shared_ptr<ChannelCall>> Channel::Impl::start(std::string method, Call
   if (!stream) co_return pass(stream);
   auto call = std::make_shared<ChannelCall>(parts_, *connection, *stream);
   if (deadline) call->set_deadline(*deadline);
-  (*connection)->link().flush_soon();
   co_return call;
 }
 
@@ -251,6 +250,7 @@ Task<std::shared_ptr<ClientCall>> Channel::start(std::string method, CallOptions
   const auto impl = impl_;
   const auto call = co_await impl->start(std::move(method), std::move(options));
   if (!call) co_return pass(call);
+  (*call)->send_head();
   co_return *call;
 }
 

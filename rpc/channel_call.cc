@@ -86,7 +86,7 @@ Task<std::optional<std::string>> ChannelCall::read() {
 void ChannelCall::write_only(std::string message) {
   session().write(stream_, std::move(message));
   session().half_close(stream_);
-  connection_->link().flush_soon();
+  connection_->link().flush_now();
 }
 
 Task<void> ChannelCall::write(std::string message) {

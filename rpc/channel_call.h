@@ -28,7 +28,9 @@ class ChannelCall : public ClientCall, public std::enable_shared_from_this<Chann
   Task<Metadata> initial_metadata() override;
   const Metadata& trailing_metadata() const override;
 
-  // Queues without waiting: the one request of a call.
+  // Sends the request's headers; to be called, if write_only() is not, before anything is awaited.
+  void send_head() { connection_->link().flush_now(); }
+  // The one request of a call, with the headers; never waits.
   void write_only(std::string message);
 
  private:

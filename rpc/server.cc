@@ -136,6 +136,9 @@ void Server::add(std::string_view method, MethodShape shape, RawHandler handler)
 Result<void> Server::require_complete(std::string_view service) {
   return impl_->parts().methods.require_complete(service);
 }
+std::vector<std::string> Server::services() const {
+  return impl_->parts().methods.services();
+}
 Result<void> Server::listen() {
   return impl_->listen();
 }

@@ -25,6 +25,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -69,6 +70,9 @@ class Server {
 
   // FAILED_PRECONDITION naming what is missing or wrong, when a method of `service` has no handler.
   Result<void> require_complete(std::string_view service);
+
+  // Names of the services that have handlers, sorted.
+  std::vector<std::string> services() const;
 
   // Loads the TLS files, binds and listens. Reasons: BAD_ADDRESS, ADDRESS_IN_USE, BAD_CERTIFICATE,
   // BAD_HANDLER.

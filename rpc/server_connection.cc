@@ -58,6 +58,12 @@ void ServerConnection::begin_call(core::StreamId stream) {
       return;
     }
   }
+  if (link_->session().unsent() >= server_.limits.outbound_bytes / 4 * 3) {
+    refuse(stream, {.code = Code::kResourceExhausted,
+                    .message = "replies on this connection are not taken",
+                    .reason = "PEER_TOO_SLOW"});
+    return;
+  }
   if (method == nullptr) {
     refuse(stream, {.code = Code::kUnimplemented, .message = fmt::format("unknown method {}", head.method)});
     return;

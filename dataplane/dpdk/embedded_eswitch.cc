@@ -17,6 +17,8 @@ namespace berth::dataplane::dpdk {
 namespace {
 
 constexpr const char* kProxy = "net_berth0";
+// Shorter than a scheduler's tick, long enough to leave the core to others.
+constexpr unsigned kIdleNapMicroseconds = 50;
 
 EalOptions make_eal_options(const SoftEswitchOptions& options) {
   EalOptions eal{.use_hugepages = options.use_hugepages};
@@ -25,7 +27,8 @@ EalOptions make_eal_options(const SoftEswitchOptions& options) {
                                                   : fmt::format("{},{}", backing.name, backing.arguments));
   };
   add(options.uplink);
-  std::string eswitch = fmt::format("{},uplink={}", kProxy, options.uplink.name);
+  std::string eswitch =
+      fmt::format("{},uplink={},idle_nap={}", kProxy, options.uplink.name, kIdleNapMicroseconds);
   for (const Backing& function : options.functions) {
     add(function);
     eswitch += fmt::format(",function={}", function.name);

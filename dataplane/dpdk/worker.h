@@ -1,6 +1,4 @@
-// The thread that runs a software eSwitch: DPDK's service component of that name, over and over. It
-// never blocks while packets come; when none have come for a while it naps, so that an idle host does
-// not burn a core.
+// The thread that runs a software eSwitch: DPDK's service component of that name, over and over.
 #pragma once
 
 #include "base/error.h"

@@ -67,6 +67,21 @@ RuleResult<ActionList> lower_actions(const rte_flow_action actions[], const Port
       case RTE_FLOW_ACTION_TYPE_COUNT:
         list.count = true;
         break;
+      case RTE_FLOW_ACTION_TYPE_METER:
+        list.meter_id = static_cast<const rte_flow_action_meter*>(action->conf)->mtr_id;
+        break;
+      case RTE_FLOW_ACTION_TYPE_AGE: {
+        const auto* age = static_cast<const rte_flow_action_age*>(action->conf);
+        list.age_seconds = age->timeout;
+        list.age_context = age->context;
+        break;
+      }
+      case RTE_FLOW_ACTION_TYPE_INDIRECT: {
+        // The handle is not a configuration, but the object itself.
+        auto* shared = static_cast<IndirectAction*>(const_cast<void*>(action->conf));
+        (shared->type == RTE_FLOW_ACTION_TYPE_COUNT ? list.shared_count : list.shared_meter) = shared;
+        break;
+      }
       case RTE_FLOW_ACTION_TYPE_DROP:
         list.fate = Fate::kDrop;
         break;

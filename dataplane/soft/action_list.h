@@ -4,7 +4,9 @@
 #pragma once
 
 #include "dataplane/soft/encap.h"
+#include "dataplane/soft/fate.h"
 #include "dataplane/soft/field_vector.h"
+#include "dataplane/soft/indirect_action.h"
 #include "dataplane/soft/port_map.h"
 #include "dataplane/soft/rule_error.h"
 
@@ -16,8 +18,6 @@
 #include <rte_flow.h>
 
 namespace berth::soft {
-
-enum class Fate : std::uint8_t { kDrop, kJump, kPort };
 
 enum class ModifyField : std::uint8_t {
   kSourceMac,
@@ -61,6 +61,17 @@ struct ActionList {
   std::uint32_t jump_group = 0;  // Fate::kJump
   std::optional<EncapHeader> encap = {};
   std::vector<Modify> modifies = {};
+
+  std::optional<std::uint32_t> meter_id = {};  // METER
+  Meter* meter = nullptr;                      // METER: what the id stands for, filled in by the switch
+  IndirectAction* shared_count = nullptr;      // INDIRECT COUNT
+  IndirectAction* shared_meter = nullptr;      // INDIRECT METER_MARK
+  std::uint32_t age_seconds = 0;               // AGE; 0: none
+  void* age_context = nullptr;
+
+  bool needs_extra() const {
+    return meter_id.has_value() || shared_count != nullptr || shared_meter != nullptr || age_seconds != 0;
+  }
 };
 
 // Only for actions that passed the profile check; what is left to refuse is the encap definition.

@@ -26,8 +26,9 @@ int collect(const char* key, const char* value, void* pairs) {
 
 std::expected<SwitchConfig, std::string> parse_devargs(const char* text) {
   static constexpr std::array kKeys{
-      "uplink",     "function",     "max_rules", "max_counters", "max_groups",
-      "max_encaps", "match_dwords", "mbufs",     "agent_ring",   static_cast<const char*>(nullptr)};
+      "uplink",       "max_meters", "fault_refuse", "fault_stall", "fault_reset",
+      "function",     "max_rules",  "max_counters", "max_groups",  "max_encaps",
+      "match_dwords", "mbufs",      "agent_ring",   "idle_nap",    static_cast<const char*>(nullptr)};
   const std::unique_ptr<rte_kvargs, KvargsDeleter> arguments(
       rte_kvargs_parse(text != nullptr ? text : "", kKeys.data()));
   if (arguments == nullptr)
@@ -36,7 +37,7 @@ std::expected<SwitchConfig, std::string> parse_devargs(const char* text) {
   rte_kvargs_process(arguments.get(), nullptr, &collect, &pairs);
 
   SwitchConfig config;
-  const std::array<std::pair<std::string_view, std::uint32_t*>, 7> numbers{{
+  const std::array<std::pair<std::string_view, std::uint32_t*>, 12> numbers{{
       {"max_rules", &config.pools.rules},
       {"max_counters", &config.pools.counters},
       {"max_groups", &config.pools.groups},
@@ -44,6 +45,11 @@ std::expected<SwitchConfig, std::string> parse_devargs(const char* text) {
       {"match_dwords", &config.limits.match_dwords},
       {"mbufs", &config.mbufs},
       {"agent_ring", &config.agent_ring},
+      {"idle_nap", &config.idle_nap_us},
+      {"max_meters", &config.pools.meters},
+      {"fault_refuse", &config.faults.refuse_create},
+      {"fault_stall", &config.faults.stall_after},
+      {"fault_reset", &config.faults.reset_after},
   }};
   for (const auto& [key, value] : pairs) {
     if (key == "uplink") {

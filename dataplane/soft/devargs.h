@@ -1,12 +1,15 @@
 // The arguments of a net_berth virtual device:
 //   uplink=NAME      the ethdev behind the uplink port (required)
 //   function=NAME    the ethdev behind the next function; once per function
-//   max_rules= max_counters= max_groups= max_encaps=   sizes of the fixed pools
+//   max_rules= max_counters= max_groups= max_encaps= max_meters=   sizes of the fixed pools
 //   match_dwords=    4-byte selectors of the match definer that rules may use (5; 11 on the newest NICs)
 //   mbufs=           packet buffers for all ports together
 //   agent_ring=      packets that wait for the agent, per port and direction
+//   idle_nap=        microseconds that the worker sleeps between rounds when no packets come (never)
+//   fault_refuse= fault_stall= fault_reset=   faults on request (faults.h)
 #pragma once
 
+#include "dataplane/soft/faults.h"
 #include "dataplane/soft/profile.h"
 #include "dataplane/soft/rule_book.h"
 
@@ -23,6 +26,8 @@ struct SwitchConfig {
   ProfileLimits limits;
   std::uint32_t mbufs = 0;  // 0: by the number of ports
   std::uint32_t agent_ring = 512;
+  std::uint32_t idle_nap_us = 0;  // microseconds; 0: the worker never sleeps
+  FaultPlan faults;
 };
 
 // The error is a sentence that names the argument.

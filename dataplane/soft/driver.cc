@@ -28,6 +28,15 @@ std::map<std::string, std::unique_ptr<SoftSwitch>>& switches() {
   return all;
 }
 
+}  // namespace
+
+Faults* faults_of(std::string_view device) {
+  const auto found = switches().find(std::string(device));
+  return found != switches().end() ? &found->second->faults() : nullptr;
+}
+
+namespace {
+
 void release_ethdevs(SoftSwitch& made) {
   for (const auto& port : made.ethdevs()) {
     if (port->ethdev == nullptr) continue;
@@ -86,4 +95,4 @@ RTE_PMD_REGISTER_VDEV(net_berth, driver);
 RTE_PMD_REGISTER_PARAM_STRING(
     net_berth,
     "uplink=<ethdev> function=<ethdev> max_rules=<n> max_counters=<n> max_groups=<n> "
-    "max_encaps=<n> match_dwords=<n> mbufs=<n> agent_ring=<n>");
+    "max_encaps=<n> max_meters=<n> match_dwords=<n> mbufs=<n> agent_ring=<n> idle_nap=<us>");

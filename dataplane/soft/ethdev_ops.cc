@@ -1,6 +1,7 @@
 #include "dataplane/soft/ethdev_ops.h"
 
 #include "dataplane/soft/flow_ops.h"
+#include "dataplane/soft/meter_ops.h"
 #include "dataplane/soft/soft_switch.h"
 
 #include <algorithm>
@@ -220,6 +221,7 @@ const eth_dev_ops kOps = [] {
   ops.xstats_get_names = &xstats_get_names;
   ops.representor_info_get = &representor_info_get;
   ops.flow_ops_get = &flow_ops_get;
+  ops.mtr_ops_get = &meter_ops_get;
   return ops;
 }();
 

@@ -65,7 +65,7 @@ struct FieldVector {
   PortIndex port;     // where the packet came from
   std::uint16_t reserved;
   std::array<std::uint32_t, kTagCount> tags;  // zero when the packet arrives, kept across jumps
-  std::uint32_t reserved2;
+  std::uint32_t color;                        // rte_color of the last METER_MARK; green before that
 };
 
 inline constexpr std::size_t kFieldWords = sizeof(FieldVector) / 8;

@@ -1,7 +1,9 @@
 #include "dataplane/soft/flow_ops.h"
 
+#include "dataplane/soft/flow_handle.h"
+#include "dataplane/soft/indirect_ops.h"
 #include "dataplane/soft/rule_text.h"
-#include "dataplane/soft/soft_switch.h"
+#include "dataplane/soft/template_ops.h"
 
 #include <cerrno>
 #include <new>
@@ -11,103 +13,89 @@
 namespace berth::soft {
 namespace {
 
-EthdevPort& port_of(const rte_eth_dev* ethdev) {
-  return *static_cast<EthdevPort*>(ethdev->data->dev_private);
-}
-
-// The opaque rte_flow of the public API is our Rule.
-rte_flow* handle_of(Rule* rule) {
-  return reinterpret_cast<rte_flow*>(rule);
-}
-Rule* rule_of(rte_flow* flow) {
-  return reinterpret_cast<Rule*>(flow);
-}
-
-int report(const RuleError& failed, rte_flow_error* error) {
-  return rte_flow_error_set(error, failed.code, failed.type, failed.cause, failed.message);
-}
-
-// A transfer rule belongs to the switch, so it is created on the proxy only, and only while it runs.
+// A transfer rule belongs to the switch, so it is made on the proxy only, and only while it runs.
 RuleResult<SoftSwitch*> switch_of(const rte_eth_dev* ethdev) {
-  EthdevPort& port = port_of(ethdev);
+  EthdevPort& port = ethdev_port(ethdev);
   if (!port.is_proxy()) {
     return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ATTR_TRANSFER, "transfer actions are only valid to proxy port");
   }
   if (!port.owner->is_started()) return refuse(ENODEV, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, "port not started");
-  return port.owner;
-}
-
-struct LoweredRule {
-  Match match;
-  ActionList actions;
-};
-
-RuleResult<LoweredRule> lower(const SoftSwitch& owner, const rte_flow_attr* attr,
-                              const rte_flow_item pattern[], const rte_flow_action actions[]) {
-  if (auto facts = check_rule(*attr, pattern, actions, owner.port_map(), owner.limits()); !facts) {
-    return std::unexpected(facts.error());
+  if (port.owner->is_broken()) {
+    return refuse(EIO, RTE_FLOW_ERROR_TYPE_STATE, "the E-Switch was reset: restart the proxy");
   }
-  RuleResult<ActionList> list = lower_actions(actions, owner.port_map());
-  if (!list) return std::unexpected(list.error());
-  return LoweredRule{lower_pattern(pattern, owner.port_map()), *std::move(list)};
+  return port.owner;
 }
 
 int validate(rte_eth_dev* ethdev, const rte_flow_attr* attr, const rte_flow_item pattern[],
              const rte_flow_action actions[], rte_flow_error* error) {
   const RuleResult<SoftSwitch*> owner = switch_of(ethdev);
   if (!owner) return report(owner.error(), error);
-  const RuleResult<LoweredRule> rule = lower(**owner, attr, pattern, actions);
-  return rule ? 0 : report(rule.error(), error);
+  const RuleResult<void> checked = (*owner)->validate_rule(*attr, pattern, actions);
+  return checked ? 0 : report(checked.error(), error);
 }
 
 rte_flow* create(rte_eth_dev* ethdev, const rte_flow_attr* attr, const rte_flow_item pattern[],
-                 const rte_flow_action actions[], rte_flow_error* error) {
-  const auto fail = [error](const RuleError& failed) -> rte_flow* {
-    report(failed, error);
-    return nullptr;
-  };
+                 const rte_flow_action actions[], rte_flow_error* error) try {
   const RuleResult<SoftSwitch*> owner = switch_of(ethdev);
-  if (!owner) return fail(owner.error());
-  const RuleResult<LoweredRule> lowered = lower(**owner, attr, pattern, actions);
-  if (!lowered) return fail(lowered.error());
-  try {
-    const RuleResult<Rule*> rule =
-        (*owner)->rules().create(attr->group, attr->priority, lowered->match, lowered->actions);
-    return rule ? handle_of(*rule) : fail(rule.error());
-  } catch (const std::bad_alloc&) {
-    return fail({ENOMEM, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, "out of memory"});
-  }
+  if (!owner) return report_null<rte_flow>(owner.error(), error);
+  const RuleResult<Rule*> rule = (*owner)->create_rule(*attr, pattern, actions, Dialect::kRule);
+  return rule ? handle_of(*rule) : report_null<rte_flow>(rule.error(), error);
+} catch (const std::bad_alloc&) {
+  return report_null<rte_flow>({ENOMEM, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, "out of memory"}, error);
 }
 
 int destroy(rte_eth_dev* ethdev, rte_flow* flow, rte_flow_error* error) {
   const RuleResult<SoftSwitch*> owner = switch_of(ethdev);
   if (!owner) return report(owner.error(), error);
+  if (async_rule_of(flow) != nullptr) {
+    return report({EINVAL, RTE_FLOW_ERROR_TYPE_HANDLE, "the rule was created asynchronously"}, error);
+  }
   (*owner)->rules().destroy(rule_of(flow));
   return 0;
 }
 
 // Flushing a representor or a stopped port is no error: there is nothing of it to flush.
 int flush(rte_eth_dev* ethdev, rte_flow_error* /*error*/) {
-  if (const RuleResult<SoftSwitch*> owner = switch_of(ethdev); owner) (*owner)->rules().flush();
+  if (const RuleResult<SoftSwitch*> owner = switch_of(ethdev); owner) {
+    (*owner)->rules().flush();
+    (*owner)->queues().forget_rules();
+  }
   return 0;
+}
+
+RuleResult<void> query_one(RuleBook& rules, Rule* rule, const rte_flow_action& action, void* data) {
+  if (action.type == RTE_FLOW_ACTION_TYPE_COUNT) {
+    auto* count = static_cast<rte_flow_query_count*>(data);
+    const RuleResult<CounterValue> value = rules.query(rule, count->reset != 0);
+    if (!value) return std::unexpected(value.error());
+    count->hits_set = 1;
+    count->bytes_set = 1;
+    count->hits = value->packets;
+    count->bytes = value->bytes;
+    return {};
+  }
+  if (action.type == RTE_FLOW_ACTION_TYPE_AGE) {
+    const RuleResult<std::uint32_t> idle = rules.seconds_idle(rule);
+    if (!idle) return std::unexpected(idle.error());
+    auto* age = static_cast<rte_flow_query_age*>(data);
+    age->sec_since_last_hit_valid = 1;
+    age->sec_since_last_hit = *idle & 0xffffffU;
+    age->aged = rules.is_aged(rule) ? 1 : 0;
+    return {};
+  }
+  return refuse(ENOTSUP, RTE_FLOW_ERROR_TYPE_ACTION, "action not supported", &action);
 }
 
 int query(rte_eth_dev* ethdev, rte_flow* flow, const rte_flow_action* action, void* data,
           rte_flow_error* error) {
   const RuleResult<SoftSwitch*> owner = switch_of(ethdev);
   if (!owner) return report(owner.error(), error);
+  Rule* rule = rule_of(flow);
+  if (rule == nullptr) return report({EINVAL, RTE_FLOW_ERROR_TYPE_HANDLE, "the rule does not exist"}, error);
   for (; action->type != RTE_FLOW_ACTION_TYPE_END; ++action) {
     if (action->type == RTE_FLOW_ACTION_TYPE_VOID) continue;
-    if (action->type != RTE_FLOW_ACTION_TYPE_COUNT) {
-      return rte_flow_error_set(error, ENOTSUP, RTE_FLOW_ERROR_TYPE_ACTION, action, "action not supported");
-    }
-    auto* count = static_cast<rte_flow_query_count*>(data);
-    const RuleResult<CounterValue> value = (*owner)->rules().query(rule_of(flow), count->reset != 0);
-    if (!value) return report(value.error(), error);
-    count->hits_set = 1;
-    count->bytes_set = 1;
-    count->hits = value->packets;
-    count->bytes = value->bytes;
+    if (auto done = query_one((*owner)->rules(), rule, *action, data); !done)
+      return report(done.error(), error);
   }
   return 0;
 }
@@ -126,8 +114,19 @@ int dev_dump(rte_eth_dev* ethdev, rte_flow* flow, FILE* file, rte_flow_error* er
   return 0;
 }
 
+int get_aged_flows(rte_eth_dev* ethdev, void** contexts, std::uint32_t count, rte_flow_error* error) {
+  const RuleResult<SoftSwitch*> owner = switch_of(ethdev);
+  if (!owner) return report(owner.error(), error);
+  return static_cast<int>((*owner)->rules().take_aged({contexts, count}));
+}
+
+int get_q_aged_flows(rte_eth_dev* ethdev, std::uint32_t /*queue*/, void** contexts, std::uint32_t count,
+                     rte_flow_error* error) {
+  return get_aged_flows(ethdev, contexts, count, error);
+}
+
 int pick_transfer_proxy(rte_eth_dev* ethdev, std::uint16_t* proxy, rte_flow_error* /*error*/) {
-  *proxy = port_of(ethdev).owner->port_map().ethdev_of(kUplink);
+  *proxy = ethdev_port(ethdev).owner->port_map().ethdev_of(kUplink);
   return 0;
 }
 
@@ -140,7 +139,11 @@ const rte_flow_ops kOps = [] {
   ops.query = &query;
   ops.isolate = &isolate;
   ops.dev_dump = &dev_dump;
+  ops.get_aged_flows = &get_aged_flows;
+  ops.get_q_aged_flows = &get_q_aged_flows;
   ops.pick_transfer_proxy = &pick_transfer_proxy;
+  set_template_ops(ops);
+  set_indirect_ops(ops);
   return ops;
 }();
 

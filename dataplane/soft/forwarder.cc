@@ -3,6 +3,7 @@
 #include "dataplane/soft/encap.h"
 #include "dataplane/soft/rewrite.h"
 
+#include <rte_cycles.h>
 #include <rte_ether.h>
 #include <rte_prefetch.h>
 
@@ -24,6 +25,7 @@ std::uint32_t Forwarder::run() {
   const Grace::WorkerSection section(rules_.grace());
   if (!is_running_.load(std::memory_order_acquire)) return 0;
   std::uint32_t total = 0;
+  now_ = rte_rdtsc();
   std::array<rte_mbuf*, kBurst> packets;
   for (PortIndex index = 0; index < ports_.size(); ++index) {
     SwitchPort& port = *ports_[index];
@@ -79,6 +81,9 @@ void Forwarder::switch_packet(SwitchPort& source, rte_mbuf& packet, ParsedPacket
     if (rule == nullptr) return give_to_agent(source, packet);
     // Bytes are those of the packet as it reached the rule.
     if (rule->count) rule->counter.add(packet.pkt_len);
+    if (rule->has_extra != 0 && !apply_extra(rule->extra(), packet, parsed.fields)) {
+      return rte_pktmbuf_free(&packet);
+    }
     if (rule->decap && !pop_encap(packet, parsed)) return drop_malformed(source, packet);
     if (rule->modify_bytes_ != 0) {
       apply_modifies(rule->modifies(), rte_pktmbuf_mtod(&packet, std::uint8_t*), parsed);
@@ -97,6 +102,16 @@ void Forwarder::switch_packet(SwitchPort& source, rte_mbuf& packet, ParsedPacket
         return send(*ports_[rule->port], packet);
     }
   }
+}
+
+bool Forwarder::apply_extra(RuleExtra& extra, const rte_mbuf& packet, FieldVector& fields) const {
+  extra.last_hit.store(now_, std::memory_order_relaxed);
+  if (extra.shared_count != nullptr) extra.shared_count->counter.add(packet.pkt_len);
+  if (extra.meter == nullptr) return true;
+  const rte_color color = extra.meter->check(now_, packet.pkt_len);
+  if (extra.meter_drops_red) return color != RTE_COLOR_RED;
+  fields.color = color;
+  return true;
 }
 
 void Forwarder::send(SwitchPort& port, rte_mbuf& packet) {

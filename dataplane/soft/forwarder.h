@@ -35,6 +35,8 @@ class Forwarder {
  private:
   void take_up(PortIndex index, std::span<rte_mbuf*> packets);
   void switch_packet(SwitchPort& source, rte_mbuf& packet, ParsedPacket& parsed);
+  // Age, meter and shared counter of a rule. False when the meter drops the packet.
+  bool apply_extra(RuleExtra& extra, const rte_mbuf& packet, FieldVector& fields) const;
   void send(SwitchPort& port, rte_mbuf& packet);
   static void flush(SwitchPort& port);
   static void give_to_agent(SwitchPort& port, rte_mbuf& packet);
@@ -43,6 +45,7 @@ class Forwarder {
   RuleBook& rules_;
   Ports& ports_;
   std::atomic<bool> is_running_ = false;
+  std::uint64_t now_ = 0;  // TSC of this iteration
   std::array<ParsedPacket, kBurst> parsed_{};
 };
 

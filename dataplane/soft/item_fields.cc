@@ -107,6 +107,7 @@ const rte_flow_item_vxlan kVxlanMask = [] {
   mask.hdr.vx_vni = RTE_BE32(0xffffff00);
   return mask;
 }();
+const rte_flow_item_meter_color kColorMask{.color = RTE_COLORS};
 const rte_flow_item_tag kTagMask{.data = 0xffffffff, .index = 0xff};
 
 // bytes in front of the bit-fields, and of the whole struct
@@ -142,6 +143,13 @@ const std::array kShapes{
               sizeof(rte_flow_item_tag),
               Presence{},
               &kTagMask,
+              {}},
+    ItemShape{RTE_FLOW_ITEM_TYPE_METER_COLOR,
+              ItemLevel::kTag,
+              sizeof(rte_flow_item_meter_color),
+              sizeof(rte_flow_item_meter_color),
+              Presence{},
+              &kColorMask,
               {}},
 };
 

@@ -82,6 +82,9 @@ Match lower_pattern(const rte_flow_item pattern[], const PortMap& ports) {
     if (shape.level == ItemLevel::kPort) {
       match.key.port = ports.port_of(static_cast<const rte_flow_item_ethdev*>(item->spec)->port_id);
       match.mask.port = 0xffff;
+    } else if (item->type == RTE_FLOW_ITEM_TYPE_METER_COLOR) {
+      match.key.color = static_cast<const rte_flow_item_meter_color*>(item->spec)->color;
+      match.mask.color = 0xffffffff;
     } else if (shape.level == ItemLevel::kTag) {
       lower_tag(*item, match);
     } else {

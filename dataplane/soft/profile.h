@@ -32,18 +32,21 @@ struct PatternFacts {
   bool only_port = true;  // nothing is matched but the source port
 };
 
+// METER is of synchronous rules only, METER_MARK of templates only: no meter is common to both (HP-30).
+enum class Dialect : std::uint8_t { kRule, kTemplate };
+
 RuleResult<void> check_attributes(const rte_flow_attr& attr, const ProfileLimits& limits);
 
 RuleResult<PatternFacts> check_pattern(const rte_flow_item pattern[], const PortMap& ports,
                                        const ProfileLimits& limits);
 
 RuleResult<void> check_actions(const rte_flow_action actions[], const rte_flow_attr& attr,
-                               const PatternFacts& pattern, const PortMap& ports,
-                               const ProfileLimits& limits);
+                               const PatternFacts& pattern, const PortMap& ports, const ProfileLimits& limits,
+                               Dialect dialect);
 
 // All three, and what holds between them.
 RuleResult<PatternFacts> check_rule(const rte_flow_attr& attr, const rte_flow_item pattern[],
                                     const rte_flow_action actions[], const PortMap& ports,
-                                    const ProfileLimits& limits);
+                                    const ProfileLimits& limits, Dialect dialect = Dialect::kRule);
 
 }  // namespace berth::soft

@@ -13,8 +13,8 @@ enum class Stage : std::uint8_t { kDecap, kCount, kMeter, kModify, kEncap, kFate
 class ActionsCheck {
  public:
   ActionsCheck(const rte_flow_attr& attr, const PatternFacts& pattern, const PortMap& ports,
-               const ProfileLimits& limits)
-      : attr_(attr), pattern_(pattern), ports_(ports), limits_(limits) {}
+               const ProfileLimits& limits, Dialect dialect)
+      : attr_(attr), pattern_(pattern), ports_(ports), limits_(limits), dialect_(dialect) {}
 
   RuleResult<void> run(const rte_flow_action actions[]) {
     for (const rte_flow_action* action = actions; action->type != RTE_FLOW_ACTION_TYPE_END; ++action) {
@@ -34,9 +34,13 @@ class ActionsCheck {
       case RTE_FLOW_ACTION_TYPE_VXLAN_DECAP:
         return check_decap(action);
       case RTE_FLOW_ACTION_TYPE_COUNT:
-        if (has_count_) return no(EINVAL, "duplicate count actions set (HP-28)", &action);
-        has_count_ = true;
-        return enter(Stage::kCount, action);
+        return check_count(action);
+      case RTE_FLOW_ACTION_TYPE_AGE:
+        return check_age(action);
+      case RTE_FLOW_ACTION_TYPE_METER:
+        return check_meter(action);
+      case RTE_FLOW_ACTION_TYPE_INDIRECT:
+        return check_indirect(action);
       case RTE_FLOW_ACTION_TYPE_MODIFY_FIELD:
         return check_modify(action);
       case RTE_FLOW_ACTION_TYPE_VXLAN_ENCAP:
@@ -58,10 +62,47 @@ class ActionsCheck {
     return {};
   }
 
+  RuleResult<void> check_count(const rte_flow_action& action) {
+    if (has_count_) return no(EINVAL, "duplicate count actions set (HP-28)", &action);
+    has_count_ = true;
+    return enter(Stage::kCount, action);
+  }
+
+  RuleResult<void> check_age(const rte_flow_action& action) {
+    const auto* conf = static_cast<const rte_flow_action_age*>(action.conf);
+    if (conf == nullptr) return no(EINVAL, "configuration cannot be null (HP-28)", &action);
+    if (conf->timeout == 0) return no(EINVAL, "invalid timeout value 0 (HP-28)", &action);
+    if (has_age_) return no(EINVAL, "duplicate age actions set (HP-28)", &action);
+    has_age_ = true;
+    return enter(Stage::kCount, action);
+  }
+
+  RuleResult<void> check_meter(const rte_flow_action& action) {
+    if (dialect_ != Dialect::kRule)
+      return no(ENOTSUP, "action not supported in template API (HP-30)", &action);
+    if (action.conf == nullptr) return no(EINVAL, "configuration cannot be null (HP-30)", &action);
+    return enter_meter(action);
+  }
+
+  RuleResult<void> enter_meter(const rte_flow_action& action) {
+    if (has_meter_) return no(ENOTSUP, "meter chaining not support (HP-28)", &action);
+    has_meter_ = true;
+    ++modify_commands_;
+    return enter(Stage::kMeter, action);
+  }
+
+  RuleResult<void> check_indirect(const rte_flow_action& action) {
+    const auto* shared = static_cast<const IndirectAction*>(action.conf);
+    if (shared == nullptr) return no(EINVAL, "configuration cannot be null (HP-28)", &action);
+    if (shared->type == RTE_FLOW_ACTION_TYPE_COUNT) return check_count(action);
+    if (dialect_ != Dialect::kTemplate) return no(ENOTSUP, "action not supported (HP-30)", &action);
+    return enter_meter(action);
+  }
+
   RuleResult<void> check_decap(const rte_flow_action& action) {
     if (has_encap_) return no(ENOTSUP, "encap and decap combination aren't supported (HP-22)", &action);
     if (has_decap_) return no(ENOTSUP, "can only have a single decap action in a flow (HP-21)", &action);
-    if (modify_commands_ != 0)
+    if (stage_ == Stage::kModify)
       return no(EINVAL, "can't have decap action after modify action (HP-21)", &action);
     if ((pattern_.outer & kHasVxlan) == 0) {
       return refuse(ENOTSUP, RTE_FLOW_ERROR_TYPE_UNSPECIFIED,
@@ -159,6 +200,10 @@ class ActionsCheck {
   RuleResult<void> check_whole(const rte_flow_action* actions) {
     if (fate_ == nullptr) return no(EINVAL, "no fate action is found (HP-20)", actions);
     if (slots_ > limits_.max_action_slots) return no(ENOTSUP, "too many actions (HP-25)", actions);
+    if (has_age_ && has_meter_ && !has_count_) {
+      return no(ENOTSUP, "unsupported combining AGE, METER, CT ASO actions in a single rule (HP-28)",
+                actions);
+    }
     if (fate_->type == RTE_FLOW_ACTION_TYPE_DROP && (has_decap_ || has_encap_ || modify_commands_ != 0)) {
       return no(EINVAL,
                 "Drop action is mutually-exclusive with any other action, except for Count/Sample/Age action "
@@ -177,12 +222,15 @@ class ActionsCheck {
   const PatternFacts& pattern_;
   const PortMap& ports_;
   const ProfileLimits& limits_;
+  const Dialect dialect_;
   Stage stage_ = Stage::kDecap;
   std::uint32_t slots_ = 0;
   std::uint32_t modify_commands_ = 0;
   bool has_decap_ = false;
   bool has_encap_ = false;
   bool has_count_ = false;
+  bool has_age_ = false;
+  bool has_meter_ = false;
   const rte_flow_action* fate_ = nullptr;
   PortIndex target_ = kNoPort;
 };
@@ -190,14 +238,14 @@ class ActionsCheck {
 }  // namespace
 
 RuleResult<void> check_actions(const rte_flow_action actions[], const rte_flow_attr& attr,
-                               const PatternFacts& pattern, const PortMap& ports,
-                               const ProfileLimits& limits) {
-  return ActionsCheck(attr, pattern, ports, limits).run(actions);
+                               const PatternFacts& pattern, const PortMap& ports, const ProfileLimits& limits,
+                               Dialect dialect) {
+  return ActionsCheck(attr, pattern, ports, limits, dialect).run(actions);
 }
 
 RuleResult<PatternFacts> check_rule(const rte_flow_attr& attr, const rte_flow_item pattern[],
                                     const rte_flow_action actions[], const PortMap& ports,
-                                    const ProfileLimits& limits) {
+                                    const ProfileLimits& limits, Dialect dialect) {
   if (RuleResult<void> checked = check_attributes(attr, limits); !checked) {
     return std::unexpected(checked.error());
   }
@@ -206,7 +254,7 @@ RuleResult<PatternFacts> check_rule(const rte_flow_attr& attr, const rte_flow_it
   if (attr.group == 0 && !facts->only_port) {
     return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ITEM, "group 0 matches only the source port (HP-01)", pattern);
   }
-  if (RuleResult<void> checked = check_actions(actions, attr, *facts, ports, limits); !checked) {
+  if (RuleResult<void> checked = check_actions(actions, attr, *facts, ports, limits, dialect); !checked) {
     return std::unexpected(checked.error());
   }
   return facts;

@@ -104,6 +104,7 @@ class PatternCheck {
       return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ITEM, "range is not valid (HP-12)", &item);
     }
     if (shape->level == ItemLevel::kPort) return check_port(item);
+    if (item.type == RTE_FLOW_ITEM_TYPE_METER_COLOR) return check_color(item);
     if (shape->level == ItemLevel::kTag) return check_tag(item);
     if (RuleResult<void> placed = place(item, *shape); !placed) return placed;
     if (item.spec == nullptr) {
@@ -162,6 +163,19 @@ class PatternCheck {
       return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ITEM_SPEC, "spec has bits outside the mask (HP-13)", &item);
     }
     tags_seen_ |= bit;
+    facts_.only_port = false;
+    budget_.add_dwords(1);
+    return {};
+  }
+
+  // The mask of a colour is not looked at: it is matched as a whole.
+  RuleResult<void> check_color(const rte_flow_item& item) {
+    const auto* spec = static_cast<const rte_flow_item_meter_color*>(item.spec);
+    if (spec == nullptr || spec->color < RTE_COLOR_GREEN || spec->color > RTE_COLOR_RED || has_color_) {
+      return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ITEM, "meter colour must be one of three, once (HP-13)",
+                    &item);
+    }
+    has_color_ = true;
     facts_.only_port = false;
     budget_.add_dwords(1);
     return {};
@@ -339,6 +353,7 @@ class PatternCheck {
   std::uint8_t protocol_ = 0;
   std::uint8_t protocol_mask_ = 0;
   std::uint8_t tags_seen_ = 0;
+  bool has_color_ = false;
 };
 
 }  // namespace

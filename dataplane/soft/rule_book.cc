@@ -8,6 +8,8 @@
 #include <cstring>
 #include <new>
 
+#include <rte_cycles.h>
+
 namespace berth::soft {
 namespace {
 
@@ -93,7 +95,7 @@ RuleResult<void> RuleBook::check_hidden(const Group& group, std::uint32_t priori
 }
 
 Rule* RuleBook::new_rule(const MaskWords& mask, const KeyWords& key, const ActionList& actions) {
-  void* memory = slab_.allocate(Rule::bytes_for(mask.count, packed_.size()));
+  void* memory = slab_.allocate(Rule::bytes_for(mask.count, packed_.size(), actions.needs_extra()));
   auto* rule = new (memory) Rule{};
   rule->fate = actions.fate;
   rule->port = actions.port;
@@ -103,6 +105,7 @@ Rule* RuleBook::new_rule(const MaskWords& mask, const KeyWords& key, const Actio
   rule->modify_bytes_ = static_cast<std::uint8_t>(packed_.size());
   auto* payload = static_cast<std::byte*>(memory) + offsetof(Rule, payload);
   std::memcpy(payload, key.data(), mask.count * sizeof(std::uint64_t));
+  rule->has_extra = actions.needs_extra() ? 1 : 0;
   if (!packed_.empty())
     std::memcpy(payload + mask.count * sizeof(std::uint64_t), packed_.data(), packed_.size());
   return rule;
@@ -171,7 +174,8 @@ RuleResult<Rule*> RuleBook::create(std::uint32_t group_id, std::uint32_t priorit
   (*table)->masked_key(match.key, key);
   Rule* rule = new_rule(mask, key, actions);
   rule->target = target;
-  rule->table = (*table)->id();
+  rule->table = (*table)->id() & 0x7fffffffU;
+  if (actions.needs_extra()) bind_extra(rule, actions);
   (*table)->insert(rule, grace_);
   ++rules_;
   counters_ += actions.count ? 1 : 0;
@@ -203,6 +207,7 @@ void RuleBook::destroy_locked(Rule* rule) {
     --counters_;
     counter_bases_.erase(rule);
   }
+  if (rule->has_extra != 0) unbind_extra(rule);
   --rules_;
   release(group);
   grace_.retire(
@@ -254,6 +259,13 @@ RuleView RuleBook::view_of(const RuleTable& table, const Rule& rule) const {
   if (rule.fate == Fate::kPort && rule.target.encap != nullptr)
     view.actions.encap = rule.target.encap->header;
   view.actions.modifies = unpack_modifies(rule.modifies());
+  if (rule.has_extra != 0) {
+    const RuleExtra& extra = rule.extra();
+    view.actions.shared_count = extra.shared_count;
+    view.actions.shared_meter = extra.shared_meter;
+    if (extra.meter != nullptr && extra.shared_meter == nullptr) view.actions.meter_id = extra.meter_id;
+    view.actions.age_seconds = static_cast<std::uint32_t>(extra.age_ticks / rte_get_tsc_hz());
+  }
   view.counter = {rule.counter.packets(), rule.counter.bytes()};
   return view;
 }
@@ -269,6 +281,12 @@ void RuleBook::view(const Rule* only, const std::function<void(const RuleView&)>
       table->for_each([&](const Rule* rule) { visit(view_of(*table, *rule)); });
     }
   }
+}
+
+void RuleBook::retire(void (*free)(void*, void*, std::size_t), void* object) {
+  const std::lock_guard lock(mutex_);
+  grace_.retire(free, nullptr, object, 0);
+  grace_.reclaim();
 }
 
 void RuleBook::wait_for_worker() {

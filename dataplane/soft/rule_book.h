@@ -19,7 +19,9 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace berth::soft {
@@ -29,11 +31,7 @@ struct PoolSizes {
   std::uint32_t counters = 1U << 21;
   std::uint32_t groups = 1024;
   std::uint32_t encaps = 1U << 16;
-};
-
-struct CounterValue {
-  std::uint64_t packets = 0;
-  std::uint64_t bytes = 0;
+  std::uint32_t meters = 4096;
 };
 
 // A rule as dumps show it.
@@ -64,6 +62,20 @@ class RuleBook {
 
   // EINVAL when the rule has no COUNT.
   RuleResult<CounterValue> query(const Rule* rule, bool reset);
+  static CounterValue read(IndirectAction& shared, bool reset);
+
+  // Seconds since a rule with AGE was last hit; EINVAL when it has none.
+  RuleResult<std::uint32_t> seconds_idle(const Rule* rule);
+  bool is_aged(const Rule* rule);
+  // Contexts of rules that were idle for their timeout: each is told once, again after another hit.
+  // With no room given, only says how many there are.
+  std::uint32_t take_aged(std::span<void*> contexts);
+
+  // Whether a rule refers to it; while none does, none can come to without the caller's doing.
+  bool is_used(const Meter& meter) const;
+  bool is_used(const IndirectAction& shared) const;
+  // Frees an object of the worker's when the worker has left it.
+  void retire(void (*free)(void*, void*, std::size_t), void* object);
 
   // All rules, or one; by group, then in the order of matching.
   void view(const Rule* only, const std::function<void(const RuleView&)>& visit);
@@ -85,6 +97,8 @@ class RuleBook {
                                 const MaskWords& mask) const;
   Rule* new_rule(const MaskWords& mask, const KeyWords& key, const ActionList& actions);
   void destroy_locked(Rule* rule);
+  void bind_extra(Rule* rule, const ActionList& actions);
+  void unbind_extra(Rule* rule);
   RuleView view_of(const RuleTable& table, const Rule& rule) const;
 
   const PoolSizes sizes_;
@@ -98,6 +112,7 @@ class RuleBook {
   std::vector<RuleTable*> tables_;  // by id; null when free
   std::vector<std::uint32_t> free_tables_;
   std::unordered_map<const Rule*, CounterValue> counter_bases_;  // of counters that were reset
+  std::unordered_set<Rule*> aging_;                              // rules with AGE
   std::vector<std::uint8_t> packed_;                             // scratch for modifications
   std::uint32_t rules_ = 0;
   std::uint32_t counters_ = 0;

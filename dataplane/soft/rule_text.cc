@@ -254,6 +254,10 @@ std::string format_pattern(const Match& match, const PortMap& ports) {
               std::to_string(match.mask.tags[i]);
     }
   }
+  if (match.mask.color != 0) {
+    static constexpr std::array kColors{"green", "yellow", "red"};
+    text += std::string(" / meter_color color is ") + kColors[match.key.color];
+  }
   text += LayerText(match.key.outer, match.mask.outer).text();
   return text + LayerText(match.key.inner, match.mask.inner).text() + " / end";
 }
@@ -263,6 +267,10 @@ std::string format_actions(const ActionList& actions, const PortMap& ports) {
   const auto add = [&text](const std::string& action) { text += action + " / "; };
   if (actions.decap) add("vxlan_decap");
   if (actions.count) add("count");
+  if (actions.shared_count != nullptr) add("indirect /* count */");
+  if (actions.age_seconds != 0) add("age timeout " + std::to_string(actions.age_seconds));
+  if (actions.meter_id) add("meter mtr_id " + std::to_string(*actions.meter_id));
+  if (actions.shared_meter != nullptr) add("indirect /* meter_mark */");
   for (const Modify& modify : actions.modifies) add(format_modify(modify, false));
   if (actions.encap) add("vxlan_encap");
   switch (actions.fate) {

@@ -26,7 +26,7 @@ class SlabPool {
 
  private:
   static constexpr std::size_t kLine = 64;
-  static constexpr std::size_t kClasses = 8;
+  static constexpr std::size_t kClasses = 9;
   static constexpr std::size_t kChunkBytes = std::size_t{2} << 20;
 
   struct FreeBlock {

@@ -20,14 +20,22 @@ constexpr std::uint32_t kMbufsBase = 8192;
 constexpr std::uint32_t kMbufsPerPort = 3072;
 constexpr unsigned kMbufCache = 256;
 
-std::int32_t run_forwarder(void* forwarder) {
-  return static_cast<Forwarder*>(forwarder)->run() == 0 ? -EAGAIN : 0;
-}
-
 }  // namespace
 
 SoftSwitch::SoftSwitch(std::string name, const SwitchConfig& config)
-    : name_(std::move(name)), config_(config), rules_(config.pools), forwarder_(rules_, ports_) {}
+    : name_(std::move(name)),
+      config_(config),
+      rules_(config.pools),
+      forwarder_(rules_, ports_),
+      idle_nap_(config.idle_nap_us),
+      meters_(config.pools.meters, rules_),
+      queues_(
+          rules_, faults_,
+          [this](const rte_flow_attr& attr, const rte_flow_item pattern[], const rte_flow_action actions[]) {
+            return create_rule(attr, pattern, actions, Dialect::kTemplate);
+          }) {
+  faults_.plan(config.faults);
+}
 
 std::expected<std::unique_ptr<SoftSwitch>, std::string> SoftSwitch::create(std::string name,
                                                                            const SwitchConfig& config) {
@@ -94,12 +102,19 @@ std::expected<void, std::string> SoftSwitch::make_pool() {
                          " packets: " + rte_strerror(rte_errno));
 }
 
+std::int32_t SoftSwitch::run_round(void* soft_switch) {
+  SoftSwitch& self = *static_cast<SoftSwitch*>(soft_switch);
+  const bool was_idle = self.forwarder_.run() == 0;
+  self.idle_nap_.after_round(was_idle);
+  return was_idle ? -EAGAIN : 0;
+}
+
 std::expected<void, std::string> SoftSwitch::register_service() {
   rte_service_spec spec{};
   const std::string service_name = name_ + "_switch";
   std::strncpy(spec.name, service_name.c_str(), sizeof(spec.name) - 1);
-  spec.callback = &run_forwarder;
-  spec.callback_userdata = &forwarder_;
+  spec.callback = &run_round;
+  spec.callback_userdata = this;
   spec.socket_id = static_cast<int>(rte_socket_id());
   if (const int failed = rte_service_component_register(&spec, &service_); failed != 0) {
     service_ = UINT32_MAX;
@@ -146,6 +161,7 @@ int SoftSwitch::start() {
     }
   }
   is_started_ = true;
+  is_broken_ = false;
   forwarder_.start();
   return 0;
 }
@@ -159,6 +175,57 @@ void SoftSwitch::stop() {
   }
   forwarder_.drain();
   rules_.flush();
+  queues_.forget_rules();
+}
+
+RuleResult<SoftSwitch::LoweredRule> SoftSwitch::lower(const rte_flow_attr& attr,
+                                                      const rte_flow_item pattern[],
+                                                      const rte_flow_action actions[], Dialect dialect) {
+  if (auto facts = check_rule(attr, pattern, actions, map_, config_.limits, dialect); !facts) {
+    return std::unexpected(facts.error());
+  }
+  RuleResult<ActionList> list = lower_actions(actions, map_);
+  if (!list) return std::unexpected(list.error());
+  if (list->meter_id) {
+    list->meter = meters_.meter(*list->meter_id);
+    if (list->meter == nullptr) {
+      return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ACTION, "Meter not found", actions);
+    }
+  }
+  return LoweredRule{lower_pattern(pattern, map_), *std::move(list)};
+}
+
+RuleResult<void> SoftSwitch::validate_rule(const rte_flow_attr& attr, const rte_flow_item pattern[],
+                                           const rte_flow_action actions[]) {
+  const RuleResult<LoweredRule> lowered = lower(attr, pattern, actions, Dialect::kRule);
+  if (!lowered) return std::unexpected(lowered.error());
+  return {};
+}
+
+RuleResult<Rule*> SoftSwitch::create_rule(const rte_flow_attr& attr, const rte_flow_item pattern[],
+                                          const rte_flow_action actions[], Dialect dialect) {
+  if (!is_started_) return refuse(ENODEV, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, "port not started");
+  if (is_broken_) return refuse(EIO, RTE_FLOW_ERROR_TYPE_STATE, "the E-Switch was reset: restart the proxy");
+  const RuleResult<LoweredRule> lowered = lower(attr, pattern, actions, dialect);
+  if (!lowered) return std::unexpected(lowered.error());
+  if (const int refused = faults_.on_create(); refused != 0) {
+    return refuse(refused, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, "refused on request");
+  }
+  RuleResult<Rule*> rule = rules_.create(attr.group, attr.priority, lowered->match, lowered->actions);
+  if (rule && faults_.resets_now()) {
+    reset();
+    return refuse(EIO, RTE_FLOW_ERROR_TYPE_STATE, "the E-Switch was reset: restart the proxy");
+  }
+  return rule;
+}
+
+// As firmware does it: every rule is lost, handles with them, and the application is told.
+void SoftSwitch::reset() {
+  is_broken_ = true;
+  rules_.flush();
+  if (rte_eth_dev* proxy = ethdevs_[kUplink]->ethdev; proxy != nullptr) {
+    rte_eth_dev_callback_process(proxy, RTE_ETH_EVENT_INTR_RESET, nullptr);
+  }
 }
 
 int SoftSwitch::add_ethdevs(rte_vdev_device& device) {

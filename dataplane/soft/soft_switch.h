@@ -5,12 +5,17 @@
 #pragma once
 
 #include "dataplane/soft/devargs.h"
+#include "dataplane/soft/faults.h"
+#include "dataplane/soft/flow_queues.h"
 #include "dataplane/soft/forwarder.h"
+#include "dataplane/soft/idle_nap.h"
+#include "dataplane/soft/meter_book.h"
 #include "dataplane/soft/port_map.h"
 #include "dataplane/soft/profile.h"
 #include "dataplane/soft/rule_book.h"
 #include "dataplane/soft/switch_port.h"
 
+#include <atomic>
 #include <bus_vdev_driver.h>
 #include <ethdev_driver.h>
 #include <expected>
@@ -54,7 +59,17 @@ class SoftSwitch {
   // Stops the worker and the backing ethdevs; all rules are gone afterwards (HP-42).
   void stop();
 
+  // Checks, lowers and makes a rule; what both halves of the rte_flow API do.
+  RuleResult<Rule*> create_rule(const rte_flow_attr& attr, const rte_flow_item pattern[],
+                                const rte_flow_action actions[], Dialect dialect);
+  RuleResult<void> validate_rule(const rte_flow_attr& attr, const rte_flow_item pattern[],
+                                 const rte_flow_action actions[]);
+
   RuleBook& rules() { return rules_; }
+  FlowQueues& queues() { return queues_; }
+  MeterBook& meters() { return meters_; }
+  Faults& faults() { return faults_; }
+  const PoolSizes& pool_sizes() const { return config_.pools; }
   const PortMap& port_map() const { return map_; }
   const ProfileLimits& limits() const { return config_.limits; }
   SwitchPort& port(PortIndex index) { return *ports_[index]; }
@@ -62,9 +77,19 @@ class SoftSwitch {
   const std::string& name() const { return name_; }
   std::uint16_t domain() const { return domain_; }
   bool is_started() const { return is_started_; }
+  // After a reset nothing works until the proxy was stopped and started again.
+  bool is_broken() const { return is_broken_; }
 
  private:
   SoftSwitch(std::string name, const SwitchConfig& config);
+  struct LoweredRule {
+    Match match;
+    ActionList actions;
+  };
+  RuleResult<LoweredRule> lower(const rte_flow_attr& attr, const rte_flow_item pattern[],
+                                const rte_flow_action actions[], Dialect dialect);
+  static std::int32_t run_round(void* soft_switch);
+  void reset();
   std::expected<void, std::string> take_ports();
   std::expected<void, std::string> make_pool();
   std::expected<void, std::string> register_service();
@@ -81,12 +106,17 @@ class SoftSwitch {
   Forwarder::Ports ports_;
   RuleBook rules_;
   Forwarder forwarder_;
+  IdleNap idle_nap_;
+  Faults faults_;
+  MeterBook meters_;
+  FlowQueues queues_;
   std::vector<std::unique_ptr<EthdevPort>> ethdevs_;
   std::unique_ptr<rte_mempool, PoolDeleter> pool_;
   rte_eth_dev_owner owner_{};
   std::uint16_t domain_ = RTE_ETH_DEV_SWITCH_DOMAIN_ID_INVALID;
   std::uint32_t service_ = UINT32_MAX;
-  bool is_started_ = false;
+  std::atomic<bool> is_started_ = false;
+  std::atomic<bool> is_broken_ = false;
 };
 
 }  // namespace berth::soft

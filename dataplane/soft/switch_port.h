@@ -5,7 +5,7 @@
 // what the agent sends out of this port. Both rings are bounded: what does not fit is dropped and counted.
 #pragma once
 
-#include "dataplane/soft/rule.h"
+#include "dataplane/soft/counter.h"
 
 #include <array>
 #include <atomic>

@@ -18,6 +18,9 @@ constexpr std::uint32_t kInvalidFrameCost = 10;
 // What real work gives back.
 constexpr double kSentFrameGain = 2;
 constexpr double kMessageGain = 1;
+// A header list so many times over its limit is dropped instead of answered.
+constexpr std::size_t kHeaderExcess = 2;
+constexpr std::uint32_t kHeaderBombCost = 50;
 constexpr std::size_t kCrumbBytes = 64;
 
 Session::Impl& impl_of(void* user_data) {
@@ -44,8 +47,14 @@ int on_header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* 
               const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* user_data) {
   auto& impl = impl_of(user_data);
   Stream* stream = impl.find(frame->hd.stream_id);
-  if (stream == nullptr || stream->is_over_header_limit) return 0;
+  if (stream == nullptr) return 0;
   stream->header_bytes += name_size + value_size + 32;
+  if (stream->header_bytes > kHeaderExcess * impl.limits.header_list_bytes) {
+    // Not worth an answer. nghttp2 decodes the rest of the block without looking at it and resets the
+    // stream; looking is what makes a bomb of table references cost seconds.
+    if (!impl.charge(kHeaderBombCost)) return NGHTTP2_ERR_CALLBACK_FAILURE;
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  }
   if (stream->header_bytes > impl.limits.header_list_bytes) {
     stream->is_over_header_limit = true;
     return 0;
@@ -151,7 +160,8 @@ int on_stream_close(nghttp2_session*, StreamId id, std::uint32_t error_code, voi
 int on_frame_send(nghttp2_session* session, const nghttp2_frame* frame, void* user_data) {
   auto& impl = impl_of(user_data);
   if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
-  impl.control.add(kSentFrameGain);
+  // Not for crumbs: a peer that opens its window by single bytes would earn its own flood.
+  if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.length >= kCrumbBytes) impl.control.add(kSentFrameGain);
   if (!impl.is_server() || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
   // The reply is complete: a client that is still sending may stop.
   const Stream* stream = impl.find(frame->hd.stream_id);

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::uint32_t kRefusedCallCost = 5;
 constexpr std::uint32_t kHeaderFloodCost = 50;
+constexpr std::uint32_t kBadCompressionCost = 200;
 constexpr StreamId kLastStreamId = 0x7FFFFFFF;
 
 nghttp2_nv field_of(const HeaderField& field) {
@@ -191,6 +192,7 @@ ReadResult Session::read(StreamId id) {
                      ? gunzip(message->bytes, impl_->limits.message_bytes)
                      : fail(Code::kInternal, "BAD_COMPRESSION", "a compressed message without grpc-encoding");
     if (plain) return {.kind = Kind::kMessage, .message = *std::move(plain)};
+    (void)impl_->charge(kBadCompressionCost);  // inflating up to the limit was work
     stream->failure = plain.error();
     return {.kind = Kind::kFailed, .error = plain.error()};
   }

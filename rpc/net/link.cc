@@ -198,6 +198,10 @@ void Link::flush_soon() {
   });
 }
 
+void Link::flush_now() {
+  if (!over_) update();
+}
+
 void Link::drain() {
   if (over_ || drain_ != Drain::kNo) return;
   if (!is_secure_) {

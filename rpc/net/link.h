@@ -52,6 +52,9 @@ class Link : public std::enable_shared_from_this<Link> {
 
   // To be called after using the session: sends what it has to say, soon.
   void flush_soon();
+  // The same, before it returns. A client sends a request this way: one that is still queued when the
+  // server's GOAWAY comes would be lost.
+  void flush_now();
   // Graceful: no new calls, close after the last one has ended.
   void drain();
   // At once: tells the peer if it can, ends every call with `reason`.

@@ -5,6 +5,7 @@ that drops it counts it, and once it has, nothing may have arrived anywhere. Fra
 and drops that nobody expected fail the scenario at its end, at the latest.
 """
 import os
+import time
 import re
 from collections import Counter
 
@@ -38,6 +39,7 @@ class Stage:
         self.sent = b""
         self.drops = Counter()
         self.remembered = None
+        self.remembered_files = Counter()
 
     def play(self, statement):
         getattr(self, "do_" + statement.verb.replace(" ", "_"))(statement.line, **statement.words)
@@ -97,22 +99,40 @@ class Stage:
     def do_remember_host(self, _):
         self._push()
         self.remembered = self._host_now()
+        self.remembered_files = self._open_files()
 
     def do_expect_host_as_remembered(self, _):
         now = self._host_now()
+        grown = self._grown_files()
+        deadline = time.monotonic() + 3  # berthctl's own connection may still be closing
+        while grown and time.monotonic() < deadline:
+            time.sleep(0.02)
+            grown = self._grown_files()
+        if grown:
+            raise Failed(f"berthd has more open files than remembered: {grown}")
         for what, before in self.remembered.items():
             if now[what] != before:
                 gone = "".join(f"\n  gone: {entry}" for entry in before if entry not in now[what])
                 new = "".join(f"\n  new:  {entry}" for entry in now[what] if entry not in before)
                 raise Failed(f"the host's {what} are not as remembered{gone}{new}")
 
+    def _open_files(self):
+        folder = f"/proc/{self.agent.child.pid}/fd"
+        kinds = Counter()
+        for descriptor in os.listdir(folder):
+            try:
+                kinds[os.readlink(f"{folder}/{descriptor}").split(":")[0]] += 1
+            except FileNotFoundError:
+                pass  # closed meanwhile
+        return kinds
+
+    def _grown_files(self):
+        return dict(self._open_files() - self.remembered_files)
+
     def _host_now(self):
-        pid = self.agent.child.pid
-        files = Counter(os.readlink(f"/proc/{pid}/fd/{fd}").split(":")[0] for fd in os.listdir(f"/proc/{pid}/fd"))
         return {"rules": sorted(rule["testpmd"] for rule in self.agent.rules()),
                 "attachments": self.agent.list(),
-                "sockets": sorted(os.listdir(self.world.folder / "vhost")),
-                "open files": sorted(files.items())}
+                "sockets": sorted(os.listdir(self.world.folder / "vhost"))}
 
     # Frames.
 

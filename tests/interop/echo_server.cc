@@ -1,6 +1,8 @@
 // A test server for foreign clients: echo_server CERTIFICATES [--listen ADDRESS]. Prints "port N" when
 // it accepts, serves until standard input ends or SIGTERM comes, then drains.
 #include "base/task_group.h"
+#include "rpc/health.h"
+#include "rpc/reflection.h"
 #include "tests/interop/echo_service.h"
 
 #include <csignal>
@@ -59,6 +61,11 @@ int run(int argc, char** argv) {
   rpc::Server server(io.get_executor(), options_of(argv[1], listen));
   server.set_authorize(authorize);
   add_echo_service(server, counts);
+  rpc::Health health(io.get_executor());
+  health.add_to(server);
+  health.set("", rpc::Health::Status::kServing);
+  health.set("berth.test.Echo", rpc::Health::Status::kServing);
+  rpc::add_reflection(server);
   auto ready = server.require_complete("berth.test.Echo");
   if (ready) ready = server.listen();
   if (!ready) return std::fprintf(stderr, "%s\n", ready.error().message.c_str()), 1;

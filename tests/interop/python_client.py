@@ -16,6 +16,10 @@ import grpc
 SERVER, CERTIFICATES, GENERATED = (pathlib.Path(arg) for arg in sys.argv[1:4])
 sys.path.insert(0, str(GENERATED))
 from tests.interop import echo_pb2  # noqa: E402
+from standard.health.v1 import health_pb2  # noqa: E402
+from standard.reflection.v1 import reflection_pb2  # noqa: E402
+from standard.reflection.v1alpha import reflection_pb2 as reflection_alpha_pb2  # noqa: E402
+from google.protobuf import descriptor_pb2  # noqa: E402
 
 ECHO = "/berth.test.Echo/"
 ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
@@ -167,6 +171,39 @@ class PythonClient(unittest.TestCase):
         with self.assertRaises(grpc.RpcError) as caught:
             call(b"\xff\xff\xff")
         self.assertEqual(caught.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
+
+    def test_health(self):
+        coders = dict(request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+                      response_deserializer=health_pb2.HealthCheckResponse.FromString)
+        check = self.channel.unary_unary("/grpc.health.v1.Health/Check", **coders)
+        watch = self.channel.unary_stream("/grpc.health.v1.Health/Watch", **coders)
+        for service in ("", "berth.test.Echo"):
+            self.assertEqual(check(health_pb2.HealthCheckRequest(service=service)).status, 1)
+        with self.assertRaises(grpc.RpcError) as caught:
+            check(health_pb2.HealthCheckRequest(service="no.such.Service"))
+        self.assertEqual(caught.exception.code(), grpc.StatusCode.NOT_FOUND)
+        watching = watch(health_pb2.HealthCheckRequest(service="no.such.Service"))
+        self.assertEqual(next(watching).status, 3)
+        watching.cancel()
+
+    def test_reflection(self):
+        for version, messages in (("v1", reflection_pb2), ("v1alpha", reflection_alpha_pb2)):
+            call = self.channel.stream_stream(
+                "/grpc.reflection.%s.ServerReflection/ServerReflectionInfo" % version,
+                request_serializer=messages.ServerReflectionRequest.SerializeToString,
+                response_deserializer=messages.ServerReflectionResponse.FromString)
+            wanted = [messages.ServerReflectionRequest(list_services=""),
+                      messages.ServerReflectionRequest(file_containing_symbol="berth.test.Echo"),
+                      messages.ServerReflectionRequest(file_by_filename="no/such.proto")]
+            listed, found, missing = call(iter(wanted))
+            names = [service.name for service in listed.list_services_response.service]
+            self.assertIn("berth.test.Echo", names)
+            self.assertIn("grpc.reflection.v1.ServerReflection", names)
+            files = [descriptor_pb2.FileDescriptorProto.FromString(raw)
+                     for raw in found.file_descriptor_response.file_descriptor_proto]
+            self.assertEqual([method.name for method in files[0].service[0].method],
+                             ["Say", "Count", "Join", "Chat"])
+            self.assertEqual(missing.error_response.error_code, 5)
 
     def test_strangers_cannot_connect(self):
         for name in (None, "rogue", "wrong-usage"):

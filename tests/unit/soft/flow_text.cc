@@ -179,6 +179,8 @@ class Parser {
     static const std::map<std::string, rte_flow_action_type> kPlain{
         {"void", RTE_FLOW_ACTION_TYPE_VOID},
         {"drop", RTE_FLOW_ACTION_TYPE_DROP},
+        {"port_id", RTE_FLOW_ACTION_TYPE_PORT_ID},
+        {"meter_mark", RTE_FLOW_ACTION_TYPE_METER_MARK},
         {"vxlan_decap", RTE_FLOW_ACTION_TYPE_VXLAN_DECAP},
         {"of_pop_vlan", RTE_FLOW_ACTION_TYPE_OF_POP_VLAN},
         {"dec_ttl", RTE_FLOW_ACTION_TYPE_DEC_TTL},

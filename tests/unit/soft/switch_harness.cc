@@ -70,7 +70,7 @@ SwitchHarness::SwitchHarness(std::size_t functions, const std::string& more_argu
 }
 
 SwitchHarness::~SwitchHarness() {
-  for (std::size_t i = ethdevs_.size(); i-- > 0;) rte_eth_dev_stop(ethdevs_[i]);
+  stop_ports();
   rte_vdev_uninit(name_.c_str());
   for (const Wire& wire : wires_) {
     for (rte_ring* ring : {wire.in, wire.out}) {
@@ -84,6 +84,14 @@ SwitchHarness::~SwitchHarness() {
   // Every packet came back: nothing leaks in the switch.
   EXPECT_EQ(rte_mempool_in_use_count(pool_), 0U);
   rte_mempool_free(pool_);
+}
+
+void SwitchHarness::stop_ports() {
+  for (std::size_t i = ethdevs_.size(); i-- > 0;) rte_eth_dev_stop(ethdevs_[i]);
+}
+
+void SwitchHarness::start_ports() {
+  for (const std::uint16_t id : ethdevs_) require(rte_eth_dev_start(id) == 0, "start");
 }
 
 void SwitchHarness::start_port(std::uint16_t id) {

@@ -40,6 +40,11 @@ class SwitchHarness {
   void run();
   std::uint32_t run_once();
 
+  // Stops all ports (representors first), or starts them again.
+  void stop_ports();
+  void start_ports();
+  std::string with_ids(std::string rule) const;
+
   std::uint16_t ethdev(PortIndex port) const { return ethdevs_.at(port); }
   std::uint64_t xstat(PortIndex port, const std::string& name) const;
   const std::string& name() const { return name_; }
@@ -51,7 +56,6 @@ class SwitchHarness {
     std::string backing;
   };
   rte_mbuf* mbuf_of(const Bytes& packet);
-  std::string with_ids(std::string rule) const;
   void start_port(std::uint16_t id);
 
   std::string name_;

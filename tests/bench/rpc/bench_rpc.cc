@@ -1,0 +1,184 @@
+// Compares rpc/ with Debian's grpc++ (callback API): the same method, the same client, mutual TLS 1.3,
+// in one run. bench_rpc [--json] [--quick] [CERTIFICATES]
+//
+// The server has core 0, the client core 1. CPU is the server's alone. Every figure is the median of
+// several runs that alternate between the two servers; ratios are ours / grpc++.
+#include "tests/bench/rpc/load.h"
+#include "tests/bench/rpc/server_process.h"
+#include "tests/bench/rpc/servers.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <string>
+#include <sys/resource.h>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace berth::bench {
+namespace {
+
+constexpr std::array<const char*, 2> kServers = {"ours", "grpc"};
+using Figures = std::map<std::string, std::map<std::string, double>>;  // figure -> server -> value
+
+struct Shape {
+  int connections;
+  int streams;
+  std::string name() const { return fmt::format("{}x{}", connections, streams); }
+};
+constexpr std::array kShapes = {Shape{1, 1}, Shape{1, 10}, Shape{10, 10}, Shape{100, 10}};
+
+struct Options {
+  bool is_json = false;
+  int runs = 3;
+  double seconds = 1.5;
+  std::string certificates = BERTH_TEST_CERTIFICATES;
+};
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() / 2];
+}
+
+double percentile(const std::vector<double>& sorted, double part) {
+  return sorted.empty() ? 0 : sorted[static_cast<std::size_t>(part * static_cast<double>(sorted.size() - 1))];
+}
+
+void progress(const std::string& what) {
+  std::fprintf(stderr, "bench_rpc: %s\n", what.c_str());
+}
+
+void measure_unary(const Options& options, Figures& figures) {
+  for (const Shape& shape : kShapes) {
+    progress("unary " + shape.name());
+    std::map<std::string, std::map<std::string, std::vector<double>>> samples;
+    for (int i = 0; i < options.runs; ++i) {
+      for (const std::string server : kServers) {
+        const ServerProcess process(server, options.certificates);
+        const Target target{.port = process.port(), .certificates = options.certificates};
+        (void)run_unary(target, shape.connections, shape.streams, 0.2);
+        const double before = process.cpu_seconds();
+        const auto load = run_unary(target, shape.connections, shape.streams, options.seconds);
+        const double cpu = process.cpu_seconds() - before;
+        const auto calls = static_cast<double>(load.calls);
+        samples["cpu_us_per_call"][server].push_back(cpu * 1e6 / calls);
+        samples["calls_per_s"][server].push_back(calls / load.seconds);
+        samples["p50_us"][server].push_back(percentile(load.latencies_us, 0.5));
+        samples["p99_us"][server].push_back(percentile(load.latencies_us, 0.99));
+      }
+    }
+    for (auto& [figure, by_server] : samples) {
+      for (auto& [server, values] : by_server) {
+        figures[figure + "_" + shape.name()][server] = median(std::move(values));
+      }
+    }
+  }
+}
+
+void measure_stream(const Options& options, Figures& figures) {
+  progress("server stream");
+  std::map<std::string, std::vector<double>> rates;
+  std::map<std::string, std::vector<double>> cpus;
+  for (int i = 0; i < options.runs; ++i) {
+    for (const std::string server : kServers) {
+      const ServerProcess process(server, options.certificates);
+      const Target target{.port = process.port(), .certificates = options.certificates};
+      const double before = process.cpu_seconds();
+      const auto load = run_stream(target, server == "ours" ? 1'000'000 : 200'000);
+      const auto messages = static_cast<double>(load.messages);
+      rates[server].push_back(messages / load.seconds);
+      cpus[server].push_back((process.cpu_seconds() - before) * 1e6 / messages);
+    }
+  }
+  for (const std::string server : kServers) {
+    figures["stream_messages_per_s"][server] = median(rates[server]);
+    figures["stream_cpu_us_per_message"][server] = median(cpus[server]);
+  }
+}
+
+void measure_memory(const Options& options, Figures& figures) {
+  progress("memory");
+  for (const std::string server : kServers) {
+    const ServerProcess process(server, options.certificates);
+    const Target target{.port = process.port(), .certificates = options.certificates};
+    (void)run_unary(target, 1, 10, 0.3);
+    const double before = process.resident_kb();
+    const Holder connections(target, 1000, 0);
+    figures["idle_connection_kb"][server] = (process.resident_kb() - before) / 1000;
+  }
+  for (const std::string server : kServers) {
+    const ServerProcess process(server, options.certificates);
+    const Target target{.port = process.port(), .certificates = options.certificates};
+    const Holder without(target, 30, 0);
+    const double before = process.resident_kb();
+    const Holder with(target, 30, 99);
+    const double connections_kb = 30 * figures["idle_connection_kb"][server];
+    figures["open_stream_kb"][server] = (process.resident_kb() - before - connections_kb) / (30 * 99);
+  }
+}
+
+double ratio(Figures& figures, const std::string& figure) {
+  return figures[figure]["ours"] / figures[figure]["grpc"];
+}
+
+void print(Figures& figures, bool is_json) {
+  if (!is_json) {
+    for (auto& [figure, by_server] : figures) {
+      std::printf("%-28s ours %12.2f   grpc++ %12.2f   ratio %6.2f\n", figure.c_str(), by_server["ours"],
+                  by_server["grpc"], ratio(figures, figure));
+    }
+    return;
+  }
+  std::string text = fmt::format(
+      R"({{"cpu_ratio_10x10":{:.3f},"cpu_ratio_1x1":{:.3f},"stream_ratio":{:.2f},"idle_kb_ratio":{:.3f})",
+      ratio(figures, "cpu_us_per_call_10x10"), ratio(figures, "cpu_us_per_call_1x1"),
+      ratio(figures, "stream_messages_per_s"), ratio(figures, "idle_connection_kb"));
+  for (auto& [figure, by_server] : figures) {
+    text +=
+        fmt::format(R"(,"{}":{{"ours":{:.2f},"grpc":{:.2f}}})", figure, by_server["ours"], by_server["grpc"]);
+  }
+  std::printf("%s}\n", text.c_str());
+}
+
+int run(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "--serve" && i + 2 < argc) {
+      const std::string certificates = argv[i + 2];
+      const ServerFiles files{.certificate = certificates + "/server.crt",
+                              .private_key = certificates + "/server.key",
+                              .trusted_ca = certificates + "/ca.crt"};
+      return std::strcmp(argv[i + 1], "ours") == 0 ? serve_ours(files) : serve_grpc(files);
+    }
+    if (argument == "--json") {
+      options.is_json = true;
+    } else if (argument == "--quick") {
+      options.runs = 1;
+      options.seconds = 0.5;
+    } else {
+      options.certificates = argument;
+    }
+  }
+  pin_to_core(1);
+  Figures figures;
+  measure_unary(options, figures);
+  measure_stream(options, figures);
+  measure_memory(options, figures);
+  print(figures, options.is_json);
+  return 0;
+}
+
+}  // namespace
+}  // namespace berth::bench
+
+int main(int argc, char** argv) {
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+  return berth::bench::run(argc, argv);
+}

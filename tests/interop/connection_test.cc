@@ -1,0 +1,309 @@
+// What happens to connections rather than calls: deadlines, limits, certificates, reconnecting.
+#include "tests/interop/loopback.h"
+
+#include <arpa/inet.h>
+#include <filesystem>
+#include <fstream>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace berth::test {
+namespace {
+
+using rpc::Channel;
+namespace fs = std::filesystem;
+
+// A TCP connection that says nothing.
+class MutePeer {
+ public:
+  explicit MutePeer(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  }
+  ~MutePeer() { ::close(fd_); }
+  bool is_closed() const {
+    char byte = 0;
+    return ::recv(fd_, &byte, 1, MSG_DONTWAIT) == 0;
+  }
+
+ private:
+  int fd_;
+};
+
+Task<std::string> say(Channel& channel, rpc::CallOptions options = {}) {
+  EchoRequest request;
+  request.set_text("hi");
+  const auto reply = co_await channel.unary<EchoReply>("berth.test.Echo/Say", request, std::move(options));
+  if (!reply) co_return pass(reply);
+  co_return reply->text();
+}
+
+// The outcome of one call on a channel of its own.
+Result<void> call_once(Loopback& loop, rpc::ChannelOptions options, rpc::CallOptions call_options = {}) {
+  Result<void> outcome;
+  const auto test = [](Loopback& on, rpc::ChannelOptions with, rpc::CallOptions how,
+                       Result<void>& result) -> asio::awaitable<void> {
+    Channel channel(on.io.get_executor(), std::move(with));
+    const auto reply = co_await say(channel, std::move(how));
+    result = reply ? Result<void>() : std::unexpected(reply.error());
+    co_await channel.close();
+  };
+  loop.run(test(loop, std::move(options), std::move(call_options), outcome));
+  return outcome;
+}
+
+TEST(Connection, ASilentStrangerIsDroppedAtTheHandshakeDeadline) {
+  Loopback loop({.handshake = 100ms});
+  loop.serve();
+  const MutePeer stranger(loop.server.port());
+  EXPECT_TRUE(loop.run_until([&] { return stranger.is_closed(); }));
+}
+
+TEST(Connection, ConnectionsOverTheLimitAreClosed) {
+  Loopback loop({.connections = 2});
+  loop.serve();
+  const MutePeer first(loop.server.port());
+  const MutePeer second(loop.server.port());
+  const MutePeer third(loop.server.port());
+  EXPECT_TRUE(loop.run_until([&] { return third.is_closed(); }));
+  EXPECT_FALSE(first.is_closed());
+  EXPECT_FALSE(second.is_closed());
+}
+
+TEST(Connection, AnIdleConnectionIsClosedAndComesBackWithTheNextCall) {
+  Loopback loop({.idle = 50ms});
+  loop.serve();
+  const auto test = [](Loopback& on) -> asio::awaitable<void> {
+    Channel channel(on.io.get_executor(), on.channel_options());
+    for (int i = 0; i < 3; ++i) {
+      const auto reply = co_await say(channel);
+      EXPECT_TRUE(reply) << reply.error().message;
+      const auto waited = co_await sleep_for(120ms);
+      EXPECT_TRUE(waited);
+    }
+    co_await channel.close();
+  };
+  loop.run(test(loop));
+}
+
+TEST(Connection, AnOldConnectionIsReplacedWithoutLosingACall) {
+  Loopback loop({.connection_age = 50ms});
+  loop.serve();
+  const auto test = [](Loopback& on) -> asio::awaitable<void> {
+    Channel channel(on.io.get_executor(), on.channel_options());
+    const auto begun = std::chrono::steady_clock::now();
+    int failures = 0;
+    while (std::chrono::steady_clock::now() - begun < 400ms) {
+      const auto reply = co_await say(channel);
+      if (!reply) ++failures;
+    }
+    EXPECT_EQ(failures, 0);
+    co_await channel.close();
+  };
+  loop.run(test(loop));
+}
+
+TEST(Connection, TheCallAgeOfTheServerIsADeadline) {
+  Loopback loop({.call_age = 50ms});
+  loop.serve();
+  const auto test = [](Loopback& on) -> asio::awaitable<void> {
+    Channel channel(on.io.get_executor(), on.channel_options());
+    EchoRequest request;
+    request.set_count(60'000);
+    const auto reply = co_await channel.unary<EchoReply>("berth.test.Echo/Say", request);
+    EXPECT_EQ(reply.error().code, Code::kDeadlineExceeded);
+    co_await channel.close();
+  };
+  loop.run(test(loop));
+}
+
+TEST(Connection, ADrainIsBounded) {
+  Loopback loop({.drain = 100ms});
+  loop.serve();
+  Channel channel(loop.io.get_executor(), loop.channel_options());
+  std::optional<Result<EchoReply>> outcome;
+  const auto wait_long = [](Channel& on, std::optional<Result<EchoReply>>& result) -> asio::awaitable<void> {
+    EchoRequest request;
+    request.set_count(60'000);
+    result = co_await on.unary<EchoReply>("berth.test.Echo/Say", request);
+  };
+  asio::co_spawn(loop.io, wait_long(channel, outcome), [](const std::exception_ptr&) {});
+  ASSERT_TRUE(loop.run_until([&] { return loop.counts.started == 1; }));
+  loop.stop_server();
+  EXPECT_EQ(loop.counts.cancelled, 1);
+  ASSERT_TRUE(loop.run_until([&] { return outcome.has_value(); }));
+  EXPECT_EQ(outcome->error().code, Code::kUnavailable);
+  const auto close = [](Channel& on) -> asio::awaitable<void> { co_await on.close(); };
+  loop.run(close(channel));
+}
+
+TEST(Connection, UnixSocketsAndIpv6Serve) {
+  const auto path = fs::temp_directory_path() / ("berth-" + std::to_string(::getpid()) + ".sock");
+  for (const std::string& listen : {"unix:" + path.string(), std::string("[::1]:0")}) {
+    Loopback loop({}, listen);
+    loop.serve();
+    const auto outcome = call_once(loop, loop.channel_options());
+    EXPECT_TRUE(outcome) << listen << ": " << outcome.error().message;
+  }
+  EXPECT_FALSE(fs::exists(path));
+}
+
+TEST(Connection, NamesAreResolved) {
+  Loopback loop;
+  loop.serve();
+  auto options = loop.channel_options();
+  options.endpoints = {"localhost:" + std::to_string(loop.server.port())};
+  options.server_name.clear();
+  EXPECT_TRUE(call_once(loop, options));
+}
+
+TEST(Channel, TriesItsEndpointsInOrder) {
+  Loopback loop;
+  loop.serve();
+  auto options = loop.channel_options();
+  options.endpoints.insert(options.endpoints.begin(), {"127.0.0.1:1", "unix:/no/such/socket"});
+  EXPECT_TRUE(call_once(loop, options));
+}
+
+TEST(Channel, TellsWhyItCannotConnect) {
+  Loopback loop;
+  auto options = loop.channel_options();
+  options.endpoints = {"127.0.0.1:1"};
+  const auto outcome = call_once(loop, options);
+  EXPECT_EQ(outcome.error().code, Code::kUnavailable);
+  EXPECT_EQ(outcome.error().reason, "CONNECT_FAILED");
+  EXPECT_NE(outcome.error().message.find("127.0.0.1:1"), std::string::npos);
+}
+
+TEST(Channel, ACallMayWaitForTheServerToCome) {
+  Loopback loop;
+  auto options = loop.channel_options();
+  options.backoff_first = 10ms;
+  const auto path = fs::temp_directory_path() / ("berth-late-" + std::to_string(::getpid()) + ".sock");
+  Loopback late({}, "unix:" + path.string());
+  options.endpoints = {"unix:" + path.string()};
+  std::optional<Result<std::string>> outcome;
+  Channel channel(late.io.get_executor(), options);
+  const auto wait = [](Channel& on, std::optional<Result<std::string>>& result) -> asio::awaitable<void> {
+    result = co_await say(on, {.timeout = 20s, .when_down = rpc::WhenDown::kWait});
+  };
+  asio::co_spawn(late.io, wait(channel, outcome), [](const std::exception_ptr&) {});
+  EXPECT_FALSE(late.run_until([&] { return outcome.has_value(); }, 100ms));
+  late.serve();
+  ASSERT_TRUE(late.run_until([&] { return outcome.has_value(); }));
+  EXPECT_TRUE(*outcome) << outcome->error().message;
+  const auto close = [](Channel& on) -> asio::awaitable<void> { co_await on.close(); };
+  late.run(close(channel));
+}
+
+TEST(Channel, AWaitingCallEndsAtItsDeadline) {
+  Loopback loop;
+  auto options = loop.channel_options();
+  options.endpoints = {"127.0.0.1:1"};
+  const auto outcome = call_once(loop, options, {.timeout = 50ms, .when_down = rpc::WhenDown::kWait});
+  EXPECT_EQ(outcome.error().code, Code::kDeadlineExceeded);
+}
+
+TEST(Channel, AMuteServerIsGivenUp) {
+  asio::io_context io;
+  Loopback loop;
+  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(listener, 5), 0);
+  ASSERT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  auto options = loop.channel_options();
+  options.endpoints = {"127.0.0.1:" + std::to_string(ntohs(address.sin_port))};
+  options.limits.handshake = 100ms;
+  const auto outcome = call_once(loop, options);
+  EXPECT_EQ(outcome.error().code, Code::kUnavailable);
+  EXPECT_EQ(outcome.error().reason, "HANDSHAKE_TIMEOUT");
+  ::close(listener);
+}
+
+// A folder with a copy of the server's files, to be changed while it runs.
+struct MovableFiles {
+  MovableFiles() {
+    fs::create_directories(folder);
+    put("server");
+    fs::copy_file(certificates() / "ca.crt", files.trusted_ca, fs::copy_options::overwrite_existing);
+  }
+  ~MovableFiles() { fs::remove_all(folder); }
+  void put(const std::string& name) {
+    fs::copy_file(certificates() / (name + ".crt"), files.certificate, fs::copy_options::overwrite_existing);
+    fs::copy_file(certificates() / (name + ".key"), files.private_key, fs::copy_options::overwrite_existing);
+  }
+  fs::path folder = fs::temp_directory_path() / ("berth-tls-" + std::to_string(::getpid()));
+  rpc::TlsFiles files{
+      .certificate = folder / "tls.crt", .private_key = folder / "tls.key", .trusted_ca = folder / "ca.crt"};
+};
+
+TEST(Certificates, ABadSetIsNamedAtTheStart) {
+  auto files = tls_of("server");
+  files.private_key = tls_of("client").private_key;
+  Loopback mismatched({}, "127.0.0.1:0", files);
+  const auto bound = mismatched.server.listen();
+  ASSERT_FALSE(bound);
+  EXPECT_EQ(bound.error().reason, "BAD_CERTIFICATE");
+  EXPECT_NE(bound.error().message.find("client.key"), std::string::npos);
+
+  files = tls_of("nobody");
+  Loopback missing({}, "127.0.0.1:0", files);
+  EXPECT_EQ(missing.server.listen().error().reason, "BAD_CERTIFICATE");
+}
+
+asio::awaitable<void> stream_across_reloads(Loopback& loop, MovableFiles& files) {
+  Channel channel(loop.io.get_executor(), loop.channel_options());
+  const auto stream = co_await channel.bidi<EchoRequest, EchoReply>("berth.test.Echo/Chat");
+  EXPECT_TRUE(stream);
+  for (int i = 0; i < 30; ++i) {
+    EchoRequest request;
+    const auto written = co_await stream->write(request);
+    EXPECT_TRUE(written);
+    const auto reply = co_await stream->read();
+    EXPECT_TRUE(reply && *reply);
+    if (i == 10) {
+      files.put("server2");
+      EXPECT_TRUE(loop.server.reload_tls());
+    }
+    if (i == 20) {  // a half-written pair: the key of another certificate
+      fs::copy_file(certificates() / "client.key", files.files.private_key,
+                    fs::copy_options::overwrite_existing);
+      EXPECT_FALSE(loop.server.reload_tls());
+    }
+  }
+  stream->writes_done();
+  const auto status = co_await stream->finish();
+  EXPECT_TRUE(status);
+  co_await channel.close();
+}
+TEST(Certificates, AReloadLosesNoStreamAndKeepsTheLastGoodPair) {
+  MovableFiles files;
+  Loopback loop({}, "127.0.0.1:0", files.files);
+  loop.serve();
+  loop.run(stream_across_reloads(loop, files));
+  EXPECT_TRUE(call_once(loop, loop.channel_options()));
+}
+
+TEST(Certificates, ARevokedClientIsRefused) {
+  auto files = tls_of("server");
+  Loopback trusting({}, "127.0.0.1:0", files);
+  trusting.serve();
+  EXPECT_TRUE(call_once(trusting, trusting.channel_options("revoked")));
+
+  files.crl = certificates() / "crl.pem";
+  Loopback checking({}, "127.0.0.1:0", files);
+  checking.serve();
+  EXPECT_EQ(call_once(checking, checking.channel_options("revoked")).error().code, Code::kUnavailable);
+  EXPECT_TRUE(call_once(checking, checking.channel_options("client")));
+}
+
+}  // namespace
+}  // namespace berth::test
