@@ -235,6 +235,17 @@ End it all with: tools/quickstart --down
 """)
 
 
+def take_down(name, screen):
+    lock = leftovers.take_lock(name)
+    if not lock:
+        screen.plain("A quickstart is running; Ctrl-C ends it and removes what it made.")
+        return 1
+    leftovers.remove(name)
+    leftovers.release_lock(name, lock)
+    screen.plain("Everything that tools/quickstart left is gone.")
+    return 0
+
+
 def stop_on_signal(number, _frame):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the clean-up is not to be interrupted
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -278,9 +289,7 @@ def main(arguments):
         screen.plain("SKIPPED: the demonstration needs " + ", ".join(missing))
         return 77
     if options.down:
-        leftovers.remove(name)
-        screen.plain("Everything that tools/quickstart left is gone.")
-        return 0
+        return take_down(name, screen)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop_on_signal)
     started = time.monotonic()
