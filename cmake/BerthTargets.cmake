@@ -19,6 +19,6 @@ endfunction()
 function(berth_test name)
   cmake_parse_arguments(ARG "" "LABEL" "SOURCES;DEPS" ${ARGN})
   berth_executable(${name} SOURCES ${ARG_SOURCES} DEPS ${ARG_DEPS} GTest::gmock GTest::gtest_main)
-  gtest_discover_tests(${name} TEST_PREFIX "${name}." PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT 120
+  gtest_discover_tests(${name} TEST_PREFIX "${name}." NO_PRETTY_VALUES PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT 120
     DISCOVERY_TIMEOUT 60)
 endfunction()

@@ -6,29 +6,13 @@
 #include "tests/fakes/fake_driver.h"
 #include "tests/fakes/fake_eswitch.h"
 #include "tests/fakes/run_task.h"
+#include "tests/fakes/whole_host.h"
 
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace berth::testing {
-
-inline IpAddress ip(std::string_view text) {
-  return IpAddress::parse("ip", text).value();
-}
-inline MacAddress mac(std::string_view text) {
-  return MacAddress::parse("mac", text).value();
-}
-inline IpPrefix prefix(std::string_view text) {
-  return IpPrefix::parse("prefix", text).value();
-}
-
-inline dataplane::Vpc make_vpc(const std::string& id, std::uint32_t vni) {
-  return {.id = VpcId::trusted(id),
-          .vni = Vni::trusted(vni),
-          .subnets = {{prefix("10.1.0.0/24"), ip("10.1.0.1")}},
-          .mappings = {{ip("10.1.0.200"), mac("02:00:00:00:01:c8"), ip("192.0.2.2")}}};
-}
 
 inline std::shared_ptr<const dataplane::VpcSet> make_vpcs(const std::vector<dataplane::Vpc>& vpcs) {
   auto set = std::make_shared<dataplane::VpcSet>();

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The software eSwitch as a plugin of dpdk-testpmd: rules typed by hand work as on a NIC.
 
-usage: soft_eswitch_test.py PLUGIN.so [unittest arguments]
+usage: soft_eswitch_test.py PLUGIN.so PRINT_RULES [unittest arguments]
 
 No root, hugepages or sockets. Functions are net_null ports; the first one sends endless frames, which
 shows that the switch runs by itself on a service core. Exit code 77: dpdk-testpmd is not installed.
@@ -15,7 +15,7 @@ import tempfile
 import time
 import unittest
 
-PLUGIN = ""
+PLUGIN = PRINT_RULES = ""
 PROXY, VF0, VF1 = 3, 4, 5  # ethdevs 0..2 are the backing ports
 
 SET_VXLAN = ("set vxlan ip-version ipv4 vni 7001 udp-src 0 udp-dst 4789 ip-src 10.0.0.1 ip-dst 10.0.0.2 "
@@ -126,6 +126,15 @@ class SoftEswitch(unittest.TestCase):
         ])
         self.assertEqual(re.findall(r"HP-\d+", output), ["HP-02", "HP-12", "HP-03", "HP-01"], output)
 
+    def test_what_berth_prints_can_be_typed(self):
+        lines = subprocess.run([PRINT_RULES], capture_output=True, text=True, check=True).stdout.splitlines()
+        created = sum(line.startswith("flow create") for line in lines)
+        self.assertGreater(created, 30)
+        output = testpmd(lines)
+        refused = [line for line in output.splitlines() if "error" in line.lower() or "Bad arguments" in line]
+        self.assertEqual(refused, [], output)
+        self.assertEqual(len(re.findall(r"Flow rule #\d+ created", output)), created, output)
+
     def test_the_switch_runs_by_itself_on_a_service_core(self):
         with Session() as session:
             session.ask(create(f"pattern from:{VF0} / end actions jump group 1 / end"), "rule #0 created")
@@ -142,4 +151,5 @@ if __name__ == "__main__":
         print("SKIPPED: dpdk-testpmd is not installed (package dpdk-dev)", file=sys.stderr)
         sys.exit(77)
     PLUGIN = os.path.abspath(sys.argv.pop(1))
+    PRINT_RULES = os.path.abspath(sys.argv.pop(1))
     unittest.main(verbosity=2)

@@ -2,6 +2,7 @@
 
 #include "dataplane/pipeline.h"
 #include "dataplane/rule_text.h"
+#include "tests/fakes/whole_host.h"
 
 #include <algorithm>
 #include <set>
@@ -12,31 +13,11 @@
 namespace berth::dataplane {
 namespace {
 
+using namespace berth::testing;
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
-
-IpAddress ip(std::string_view text) {
-  return IpAddress::parse("ip", text).value();
-}
-MacAddress mac(std::string_view text) {
-  return MacAddress::parse("mac", text).value();
-}
-IpPrefix prefix(std::string_view text) {
-  return IpPrefix::parse("prefix", text).value();
-}
-
-const Underlay kUnderlay{.vtep = ip("192.0.2.1"),
-                         .mac = mac("02:00:00:00:ff:01"),
-                         .next_hops = {{ip("192.0.2.2"), mac("02:00:00:00:ff:02")}}};
-const LocalEndpoint kWeb{EswitchPort::function(0), ip("10.1.0.5"), mac("02:00:00:00:01:05")};
-const LocalEndpoint kDb{EswitchPort::function(1), ip("10.1.0.6"), mac("02:00:00:00:01:06")};
 
 Vpc blue() {
-  return {.id = VpcId::trusted("blue"),
-          .vni = Vni::trusted(7001),
-          .subnets = {{prefix("10.1.0.0/24"), ip("10.1.0.1")}},
-          .mappings = {{ip("10.1.0.200"), mac("02:00:00:00:01:c8"), ip("192.0.2.2")}},
-          .policy = {}};
+  return make_vpc("blue", 7001);
 }
 
 std::vector<std::string> texts(const std::vector<Rule>& rules) {
@@ -45,29 +26,13 @@ std::vector<std::string> texts(const std::vector<Rule>& rules) {
   return lines;
 }
 
-// A host with two VMs of one VPC: everything that the eSwitch holds.
-std::vector<Rule> whole_host(const Vpc& vpc) {
-  std::vector<Rule> all;
-  const auto append = [&](const std::vector<Rule>& rules) {
-    all.insert(all.end(), rules.begin(), rules.end());
-  };
-  append(compile_host(kUnderlay));
-  append(compile_vpc(vpc, kUnderlay));
-  for (const auto& [self, other] : {std::pair{kWeb, kDb}, std::pair{kDb, kWeb}}) {
-    append(compile_closed(self.port));
-    append(compile_port(vpc, self, kUnderlay));
-    append(compile_delivery(vpc, self, std::vector{other}));
-  }
-  return all;
-}
-
 TEST(Compile, TheWireIsTerminatedByVniThenByInnerMac) {
   EXPECT_THAT(
       texts(compile_vpc(blue(), kUnderlay)),
       ElementsAre(
           "group 1 priority 0 pattern represented_port ethdev_port_id is 0 / eth / ipv4 dst is 192.0.2.1 "
           "proto is 17 / udp dst is 4789 / vxlan vni is 7001 / end actions vxlan_decap / count / "
-          "modify_field op set dst_type tag dst_tag_index 0 src_type value src_value 591b0000 width 32 / "
+          "modify_field op set dst_type tag dst_level 0 src_type value src_value 591b0000 width 32 / "
           "jump group 2 / end",
           "group 2 priority 21000 pattern represented_port ethdev_port_id is 0 / tag data is 7001 index "
           "is 0 / end actions count / drop / end"));
@@ -122,9 +87,7 @@ TEST(Compile, NoTwoRulesOfAHostHaveOneKey) {
 }
 
 TEST(Compile, EveryRuleStaysInsideTheHardwareProfile) {
-  Vpc vpc = blue();
-  vpc.policy = {{Direction::kIngress, 9999, Verdict::kAllow, 17, prefix("10.1.0.0/24"), PortRange{1, 65535}}};
-  for (const Rule& rule : whole_host(vpc)) {
+  for (const Rule& rule : whole_host(make_vpc_with_policy())) {
     const std::string text = format_rule_body(rule, berth_numbering);
     EXPECT_LE(rule.key.priority, 21843U) << text;                                    // HP-04
     EXPECT_FALSE(rule.actions.decap && rule.actions.encap) << text;                  // HP-22

@@ -1,0 +1,65 @@
+// Every rule that the eSwitch of a host holds: two VMs, `web` (vf0) and `db` (vf1), of one VPC, which
+// also has a VM on another host. The address plan of all tests.
+#pragma once
+
+#include "dataplane/compile.h"
+
+#include <utility>
+#include <vector>
+
+namespace berth::testing {
+
+inline IpAddress ip(std::string_view text) {
+  return IpAddress::parse("ip", text).value();
+}
+inline MacAddress mac(std::string_view text) {
+  return MacAddress::parse("mac", text).value();
+}
+inline IpPrefix prefix(std::string_view text) {
+  return IpPrefix::parse("prefix", text).value();
+}
+
+inline const dataplane::Underlay kUnderlay{.vtep = ip("192.0.2.1"),
+                                           .mac = mac("02:00:00:00:ff:01"),
+                                           .next_hops = {{ip("192.0.2.2"), mac("02:00:00:00:ff:02")}}};
+inline const dataplane::LocalEndpoint kWeb{dataplane::EswitchPort::function(0), ip("10.1.0.5"),
+                                           mac("02:00:00:00:01:05")};
+inline const dataplane::LocalEndpoint kDb{dataplane::EswitchPort::function(1), ip("10.1.0.6"),
+                                          mac("02:00:00:00:01:06")};
+
+inline dataplane::Vpc make_vpc(const std::string& id, std::uint32_t vni) {
+  return {.id = VpcId::trusted(id),
+          .vni = Vni::trusted(vni),
+          .subnets = {{prefix("10.1.0.0/24"), ip("10.1.0.1")}},
+          .mappings = {{ip("10.1.0.200"), mac("02:00:00:00:01:c8"), ip("192.0.2.2")}},
+          .policy = {}};
+}
+
+// The same with every shape that a policy rule can have.
+inline dataplane::Vpc make_vpc_with_policy() {
+  using namespace dataplane;
+  Vpc vpc = make_vpc("blue", 7001);
+  vpc.policy = {
+      {Direction::kIngress, 9999, Verdict::kDeny, kProtocolTcp, prefix("10.1.0.0/25"), PortRange{1, 65534}},
+      {Direction::kEgress, 0, Verdict::kDeny, kProtocolUdp, prefix("10.1.0.0/24"), PortRange{53, 53}},
+      {Direction::kIngress, 1, Verdict::kAllow, kProtocolIcmp, std::nullopt, std::nullopt}};
+  return vpc;
+}
+
+inline std::vector<dataplane::Rule> whole_host(const dataplane::Vpc& vpc) {
+  using namespace dataplane;
+  std::vector<Rule> all;
+  const auto append = [&](const std::vector<Rule>& rules) {
+    all.insert(all.end(), rules.begin(), rules.end());
+  };
+  append(compile_host(kUnderlay));
+  append(compile_vpc(vpc, kUnderlay));
+  for (const auto& [self, other] : {std::pair{kWeb, kDb}, std::pair{kDb, kWeb}}) {
+    append(compile_closed(self.port));
+    append(compile_port(vpc, self, kUnderlay));
+    append(compile_delivery(vpc, self, std::vector{other}));
+  }
+  return all;
+}
+
+}  // namespace berth::testing
