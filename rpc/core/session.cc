@@ -150,7 +150,7 @@ void Session::abandon(const Error& reason) {
     Stream& stream = *impl_->find(id);
     if (stream.is_closed) continue;
     if (!stream.failure) stream.failure = reason;
-    stream.response.fail_with(reason);
+    if (stream.response) stream.response->fail_with(reason);
     impl_->close(stream, NGHTTP2_NO_ERROR);
   }
 }

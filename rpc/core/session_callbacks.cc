@@ -60,9 +60,9 @@ int on_header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* 
     return 0;
   }
   if (!impl.is_server()) {
-    stream->response.add(text_of(name, name_size), text_of(value, value_size));
+    stream->response->add(text_of(name, name_size), text_of(value, value_size));
   } else if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-    stream->request.add(text_of(name, name_size), text_of(value, value_size));
+    stream->request->add(text_of(name, name_size), text_of(value, value_size));
   }
   return 0;
 }

@@ -66,7 +66,13 @@ Stream* Session::Impl::find(StreamId id) {
 Stream& Session::Impl::add_stream(StreamId id) {
   const Inbound::Options options{.message_bytes = limits.message_bytes,
                                  .window_bytes = limits.stream_window_bytes};
-  return *streams.emplace(id, std::make_unique<Stream>(id, options, inbound)).first->second;
+  auto stream = std::make_unique<Stream>(id, options, inbound);
+  if (is_server()) {
+    stream->request = std::make_unique<RequestParser>();
+  } else {
+    stream->response = std::make_unique<ResponseHead>();
+  }
+  return *streams.emplace(id, std::move(stream)).first->second;
 }
 
 void Session::Impl::judge_request(Stream& stream) {
@@ -77,7 +83,7 @@ void Session::Impl::judge_request(Stream& stream) {
                     .message = fmt::format("the header list exceeds {} bytes", limits.header_list_bytes)});
     return;
   }
-  if (const auto refusal = stream.request.judge()) {
+  if (const auto refusal = stream.request->judge()) {
     (void)charge(kRefusedCallCost);
     refuse(stream, *refusal);
     return;
@@ -87,7 +93,7 @@ void Session::Impl::judge_request(Stream& stream) {
     nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream.id, NGHTTP2_REFUSED_STREAM);
     return;
   }
-  stream.is_gzip = stream.request.head().is_gzip;
+  stream.is_gzip = stream.request->head().is_gzip;
   stream.is_announced = true;
   ++running_calls;
   push_event(Event::Kind::kRequest, stream.id);
@@ -115,24 +121,24 @@ void Session::Impl::submit_trailers(Stream& stream) {
 
 void Session::Impl::end_response_block(Stream& stream, bool is_end_of_stream) {
   if (stream.is_over_header_limit) {
-    stream.response.fail_with(
+    stream.response->fail_with(
         {.code = Code::kResourceExhausted,
          .message = fmt::format("the server's header list exceeds {} bytes", limits.header_list_bytes)});
-  } else if (stream.response.end_block(is_end_of_stream)) {
-    stream.is_gzip = stream.response.is_gzip();
+  } else if (stream.response->end_block(is_end_of_stream)) {
+    stream.is_gzip = stream.response->is_gzip();
     push_event(Event::Kind::kHeaders, stream.id);
   }
   if (is_end_of_stream) {
     end_remote(stream);
-  } else if (stream.response.is_done()) {  // not a gRPC response: no need to hear the rest
+  } else if (stream.response->is_done()) {  // not a gRPC response: no need to hear the rest
     nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream.id, NGHTTP2_CANCEL);
   }
 }
 
 void Session::Impl::end_remote(Stream& stream) {
   stream.remote_ended = true;
-  if (!is_server() && !stream.response.is_done()) {
-    stream.response.fail_with(
+  if (!is_server() && !stream.response->is_done()) {
+    stream.response->fail_with(
         {.code = Code::kInternal, .message = "the server ended the call without a status"});
   }
   if (stream.is_announced) push_event(Event::Kind::kReadable, stream.id);
@@ -148,7 +154,7 @@ void Session::Impl::close(Stream& stream, std::uint32_t http2_code) {
   unsent_bytes -= stream.out.size();
   const bool was_complete = is_server() && stream.is_finishing && stream.out.size() == 0;
   stream.out.clear();
-  if (!is_server() && !stream.response.is_done()) stream.response.on_reset(http2_code);
+  if (!is_server() && !stream.response->is_done()) stream.response->on_reset(http2_code);
   if (is_server() && !was_complete && !stream.failure) stream.failure = cancelled_by_peer();
   if (stream.is_announced && !stream.is_released) push_event(Event::Kind::kClosed, id);
   forget_if_done(stream);
@@ -196,8 +202,8 @@ ReadResult Session::read(StreamId id) {
     stream->failure = plain.error();
     return {.kind = Kind::kFailed, .error = plain.error()};
   }
-  if (!impl_->is_server() && stream->response.is_done() && (stream->remote_ended || stream->is_closed)) {
-    const auto& status = stream->response.status();
+  if (!impl_->is_server() && stream->response->is_done() && (stream->remote_ended || stream->is_closed)) {
+    const auto& status = stream->response->status();
     if (!status) return {.kind = Kind::kFailed, .error = status.error()};
   } else if (!stream->remote_ended) {
     return {.kind = Kind::kNotYet};
@@ -256,7 +262,10 @@ void Session::release(StreamId id) {
 
 RequestHead Session::take_request(StreamId id) {
   Stream* stream = impl_->find(id);
-  return stream == nullptr ? RequestHead{} : std::move(stream->request.head());
+  if (stream == nullptr || !stream->request) return {};
+  RequestHead head = std::move(stream->request->head());
+  stream->request.reset();
+  return head;
 }
 
 void Session::send_headers(StreamId id, const Metadata& initial) {
@@ -317,26 +326,26 @@ void Session::half_close(StreamId id) {
 
 bool Session::has_headers(StreamId id) const {
   const Stream* stream = impl_->find(id);
-  return stream == nullptr || stream->response.has_headers();
+  return stream == nullptr || stream->response->has_headers();
 }
 
 const Metadata& Session::initial_metadata(StreamId id) const {
   static const Metadata kNone;
   const Stream* stream = impl_->find(id);
-  return stream == nullptr ? kNone : stream->response.initial_metadata();
+  return stream == nullptr ? kNone : stream->response->initial_metadata();
 }
 
 const Metadata& Session::trailing_metadata(StreamId id) const {
   static const Metadata kNone;
   const Stream* stream = impl_->find(id);
-  return stream == nullptr ? kNone : stream->response.trailing_metadata();
+  return stream == nullptr ? kNone : stream->response->trailing_metadata();
 }
 
 Result<void> Session::status(StreamId id) const {
   const Stream* stream = impl_->find(id);
   if (stream == nullptr) return std::unexpected(cancelled_by_peer());
-  if (!stream->response.is_done()) return fail(Code::kInternal, "", "the call has not ended");
-  return stream->response.status();
+  if (!stream->response->is_done()) return fail(Code::kInternal, "", "the call has not ended");
+  return stream->response->status();
 }
 
 }  // namespace berth::rpc::core

@@ -25,10 +25,10 @@ struct Stream {
   Inbound in;
   std::uint64_t counted_messages = 0;  // of in.completed_count()
   Outbound out;
-  std::size_t header_bytes = 0;  // of the block being received, as RFC 9113 counts
-  RequestParser request;         // server
-  ResponseHead response;         // client
-  std::optional<Error> failure;  // why reading failed, or why a server call was closed
+  std::size_t header_bytes = 0;            // of the block being received, as RFC 9113 counts
+  std::unique_ptr<RequestParser> request;  // server, until the request was taken
+  std::unique_ptr<ResponseHead> response;  // client
+  std::optional<Error> failure;            // why reading failed, or why a server call was closed
   std::vector<HeaderField> trailers;
 
   bool is_announced = false;  // the caller knows of it (server: kRequest, client: start)

@@ -19,11 +19,15 @@ constexpr int kReadsInARow = 8;  // before others get their turn
 constexpr std::size_t kRecordBytes = 16 * 1024;
 constexpr std::size_t kFlushBytes = 64 * 1024;  // handed to the kernel at a time
 constexpr std::size_t kKeptCapacity = 1024;
+constexpr std::chrono::milliseconds kRestAfter(250);
 
 // One thread runs an io_context, and neither buffer is in use across an await.
 thread_local std::array<std::uint8_t, kScratchBytes> received;
 thread_local std::array<std::uint8_t, kRecordBytes> decrypted;
 thread_local std::string frames;
+// A buffer for ciphertext, lent to the connection that sends: an idle one keeps none, and a busy one
+// does not allocate.
+thread_local std::string spare_output;
 
 core::Time now() {
   return std::chrono::steady_clock::now();
@@ -69,10 +73,25 @@ asio::awaitable<void> Link::run() {
       break;
     }
     lifetime_.on_received(now());
+    is_resting_ = false;
+    if (!rest_alarm_) watch_rest();
     if (receive({first.data(), count}) && count == first.size()) (void)receive_more();
     update();
   }
   if (alarm_) deadlines_.remove(*std::exchange(alarm_, std::nullopt));
+  if (rest_alarm_) deadlines_.remove(*std::exchange(rest_alarm_, std::nullopt));
+}
+
+// Frees the TLS buffers when nothing has come for a while.
+void Link::watch_rest() {
+  is_resting_ = true;
+  rest_alarm_ = deadlines_.add(now() + kRestAfter, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->rest_alarm_.reset();
+    if (!self->is_resting_) return self->watch_rest();
+    self->tls_.free_buffers();
+  });
 }
 
 bool Link::receive(std::span<const std::uint8_t> ciphertext) {
@@ -148,6 +167,7 @@ void Link::update() {
 void Link::flush() {
   if (is_waiting_writable_ || !socket_.is_open()) return;
   std::string& output = tls_.output();
+  if (output.empty()) output.swap(spare_output);
   while (true) {
     while (is_secure_ && !over_ && output.size() < kFlushBytes && session_.wants_write()) {
       frames.clear();
@@ -173,10 +193,11 @@ void Link::flush() {
     }
     const bool was_full = output.size() >= kFlushBytes;
     output.clear();
-    if (output.capacity() > kKeptCapacity) output.shrink_to_fit();
     sent_ = 0;
     if (!was_full) break;
   }
+  if (spare_output.capacity() < output.capacity()) output.swap(spare_output);
+  if (output.capacity() > kKeptCapacity) output.shrink_to_fit();
   if (!over_ && is_secure_ && session_.is_over()) close(lost(0));
 }
 

@@ -72,6 +72,7 @@ class Link : public std::enable_shared_from_this<Link> {
   void set_alarm();
   void on_alarm();
   void finish_closing();
+  void watch_rest();
 
   asio::any_io_executor executor_;
   std::shared_ptr<const TlsContext> tls_context_;
@@ -82,7 +83,9 @@ class Link : public std::enable_shared_from_this<Link> {
   LinkOwner& owner_;
   Deadlines& deadlines_;
   std::optional<Deadlines::Handle> alarm_;
-  std::size_t sent_ = 0;  // of tls_.output()
+  std::optional<Deadlines::Handle> rest_alarm_;  // set while TLS buffers are held
+  bool is_resting_ = true;                       // nothing received since rest_alarm_ was set
+  std::size_t sent_ = 0;                         // of tls_.output()
   bool is_secure_ = false;
   bool is_updating_ = false;
   bool is_flush_posted_ = false;

@@ -156,6 +156,10 @@ void TlsEngine::send_close_notify() {
   ERR_clear_error();
 }
 
+void TlsEngine::free_buffers() {
+  (void)SSL_free_buffers(ssl_);
+}
+
 Peer TlsEngine::peer() const {
   X509* certificate = SSL_get0_peer_certificate(ssl_);
   return certificate == nullptr ? Peer{} : identity_of(certificate);

@@ -38,6 +38,9 @@ class TlsEngine {
   // Ciphertext to be sent; the caller takes it away.
   std::string& output() { return output_; }
   void send_close_notify();
+  // Gives OpenSSL's two record buffers back (34 KiB), if nothing is in them. For connections at rest:
+  // a busy one would allocate them anew for every record.
+  void free_buffers();
 
   bool is_established() const { return established_; }
   bool is_closed() const { return closed_; }  // the peer sent close_notify
