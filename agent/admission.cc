@@ -7,8 +7,6 @@
 namespace berth::agent {
 namespace {
 
-constexpr std::uint32_t kMinMtuBytes = 68;  // RFC 791: every host must be able to take it
-
 std::unexpected<Error> taken(std::string reason, std::string message) {
   return fail(Code::kAlreadyExists, std::move(reason), std::move(message));
 }
@@ -79,7 +77,7 @@ std::vector<dataplane::ResourceError> check_push(const dataplane::VpcSet& vpcs,
                                                  const IpAddress& own_vtep) {
   std::vector<dataplane::ResourceError> found;
   for (const Attachment& attachment : local) {
-    if (attachment.state == AttachmentState::kQuarantined) continue;  // holds no address any more
+    if (attachment.is_withdrawn) continue;
     const AttachIntent& intent = attachment.intent;
     const std::string name = fmt::format("vpc/{}", intent.vpc);
     const auto vpc = vpcs.find(intent.vpc);

@@ -11,8 +11,11 @@
 
 namespace berth::agent {
 
-// The intent alone: addresses that a VM may have, and an MTU that fits the underlay. Returns the MTU
-// that the VM gets.
+// RFC 791: every host must be able to take a packet of this size.
+constexpr std::uint32_t kMinMtuBytes = 68;
+
+// The intent alone: addresses that a VM may have, and an MTU that fits the underlay
+// (which is at least kMinMtuBytes and the tunnel's headers). Returns the MTU that the VM gets.
 Result<std::uint32_t> check_intent(const AttachIntent& intent, std::uint32_t underlay_mtu_bytes);
 
 // The intent against its VPC and the VMs that are in it: on this host (`local`) and on others (the

@@ -44,7 +44,6 @@ std::set<VpcId> changed_vpcs(const dataplane::VpcSet& before, const dataplane::V
 Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::FunctionDriver& driver,
              std::vector<host::Function> functions, AgentSettings settings)
     : eswitch_(eswitch),
-      driver_(driver),
       vpcs_(executor),
       operations_(executor),
       endpoints_(executor, kKeptEndpointEvents),
@@ -59,7 +58,7 @@ Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::
                 .endpoints = endpoints_,
                 .reconciler = reconciler_,
                 .functions = functions_,
-                .driver = driver_,
+                .driver = driver,
                 .underlay_mtu_bytes = settings.underlay_mtu_bytes,
                 .vpc_wait = settings.vpc_wait} {}
 
@@ -136,32 +135,65 @@ Task<PortCounters> Agent::read_counters(AttachmentId attachment) {
   co_return counters;
 }
 
-Task<std::vector<dataplane::ResourceError>> Agent::push_vpcs(std::shared_ptr<const dataplane::VpcSet> wanted,
-                                                             std::uint64_t version) {
+Task<std::vector<dataplane::ResourceError>> Agent::push_vpcs(VpcPush push) {
+  // A controller that goes away must not leave half a push behind: the work is the agent's, the caller
+  // only waits for it.
+  struct Pending {
+    explicit Pending(asio::any_io_executor executor) : ended(std::move(executor)) {}
+    Signal ended;
+    std::optional<Result<std::vector<dataplane::ResourceError>>> outcome;
+  };
+  auto pending = std::make_shared<Pending>(co_await asio::this_coro::executor);
+  const auto work = [](Agent& self, VpcPush wanted,
+                       std::shared_ptr<Pending> result) -> asio::awaitable<void> {
+    result->outcome = co_await self.run_push(std::move(wanted));
+    result->ended.notify_all();
+  };
+  tasks_.spawn("push", work(*this, std::move(push), pending));
+  while (!pending->outcome) {
+    const auto woken = co_await pending->ended.wait();
+    if (!woken) co_return pass(woken);
+  }
+  co_return *std::move(pending->outcome);
+}
+
+Task<std::vector<dataplane::ResourceError>> Agent::run_push(VpcPush push) {
   const auto lock = co_await push_mutex_.lock();
   if (!lock) co_return pass(lock);
-  const auto before = vpcs_.snapshot();
-  const std::uint64_t version_before = vpcs_.version();
-  const std::set<VpcId> changed = changed_vpcs(*before, *wanted);
-
-  std::vector<dataplane::ResourceError> errors = dataplane::check_vpc_set(*wanted);
-  for (const VpcId& id : changed) {
-    const auto vpc = wanted->find(id);
-    if (vpc == wanted->end()) continue;
-    for (auto& error : dataplane::check_vpc(*vpc->second)) errors.push_back(std::move(error));
-  }
-  if (errors.empty()) errors = check_push(*wanted, attachments_.list(), vtep());
+  const std::set<VpcId> changed = changed_vpcs(vpcs_.all(), *push.vpcs);
+  auto errors = check(push, changed);
   if (!errors.empty()) co_return errors;
 
-  vpcs_.replace(wanted, version);
+  vpcs_.stage(push.vpcs);
   const auto ensured = co_await ensure_vpcs(changed);
-  if (ensured) co_return errors;
-
-  vpcs_.replace(before, version_before);
+  if (!ensured) errors.push_back({"", ensured.error()});
+  // VMs that were attached meanwhile fit what was accepted before; they must fit this, too.
+  if (errors.empty()) errors = check_push(*push.vpcs, attachments_.list(), vtep());
+  if (errors.empty()) {
+    vpcs_.accept(push.version);
+    co_return errors;
+  }
+  vpcs_.unstage();
   const auto restored = co_await ensure_vpcs(changed);
-  errors.push_back({"", ensured.error()});
   if (!restored) errors.push_back({"", restored.error().in("and back again")});
   co_return errors;
+}
+
+std::vector<dataplane::ResourceError> Agent::check(const VpcPush& push,
+                                                   const std::set<VpcId>& changed) const {
+  if (push.base_version && *push.base_version != vpcs_.version()) {
+    return {
+        {"", Error{Code::kAborted, fmt::format("version {} is no longer the last one", *push.base_version),
+                   "STALE_BASE"}}};
+  }
+  auto errors = dataplane::check_vpc_set(*push.vpcs);
+  for (const VpcId& id : changed) {
+    const auto vpc = push.vpcs->find(id);
+    if (vpc == push.vpcs->end()) continue;
+    for (auto& error : dataplane::check_vpc(*vpc->second)) errors.push_back(std::move(error));
+  }
+  if (errors.empty()) errors = check_push(*push.vpcs, attachments_.list(), vtep());
+  return errors;
 }
 
 std::set<IpAddress> Agent::wanted_vteps() const {
@@ -174,14 +206,17 @@ std::set<IpAddress> Agent::wanted_vteps() const {
 }
 
 Task<void> Agent::set_next_hops(std::map<IpAddress, MacAddress> next_hops) {
-  if (next_hops == reconciler_.underlay().next_hops) co_return Result<void>();
+  if (next_hops_are_programmed_ && next_hops == reconciler_.underlay().next_hops) co_return Result<void>();
+  next_hops_are_programmed_ = false;
   reconciler_.set_next_hops(std::move(next_hops));
   std::set<VpcId> all;
   for (const auto& [id, vpc] : vpcs_.all()) all.insert(id);
-  co_return co_await ensure_vpcs(all);
+  const auto ensured = co_await ensure_vpcs(std::move(all));
+  next_hops_are_programmed_ = ensured.has_value();
+  co_return ensured;
 }
 
-Task<void> Agent::ensure_vpcs(const std::set<VpcId>& ids) {
+Task<void> Agent::ensure_vpcs(std::set<VpcId> ids) {
   const auto scopes = all_scopes(reconciler_, ids);
   co_return co_await reconciler_.ensure(scopes);
 }

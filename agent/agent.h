@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -20,7 +21,8 @@ struct AgentSettings {
   std::chrono::milliseconds quarantine_interval{500};
 };
 
-// Since the attachment was made.
+// Of the rules that the eSwitch holds for the port now: a rule that goes (a neighbour on this host left, a
+// policy changed) takes its count along.
 struct PortCounters {
   std::uint64_t from_vm_packets = 0;
   std::uint64_t from_vm_bytes = 0;
@@ -29,6 +31,13 @@ struct PortCounters {
   std::uint64_t spoof_dropped_packets = 0;
   std::uint64_t policy_dropped_packets = 0;
   std::uint64_t unroutable_dropped_packets = 0;
+};
+
+struct VpcPush {
+  std::shared_ptr<const dataplane::VpcSet> vpcs;
+  std::uint64_t version = 0;  // not 0
+  // Of a delta: the version that it is relative to. ABORTED (STALE_BASE) when that is no longer the last one.
+  std::optional<std::uint64_t> base_version;
 };
 
 class Agent {
@@ -49,20 +58,19 @@ class Agent {
   const AttachmentStore& attachments() const { return attachments_; }
   OperationStore& operations() { return operations_; }
   Task<PortCounters> read_counters(AttachmentId attachment);
-  std::string_view port_kind() const { return driver_.kind(); }
 
   // --- southbound
   const VpcStore& vpcs() const { return vpcs_; }
   Feed<EndpointEvent>& endpoints() { return endpoints_; }
   const IpAddress& vtep() const { return reconciler_.underlay().vtep; }
-  // Replaces all VPC state by `wanted`, as a whole or not at all: when errors are returned, tables and
-  // eSwitch are as they were. `version` is not 0.
-  Task<std::vector<dataplane::ResourceError>> push_vpcs(std::shared_ptr<const dataplane::VpcSet> wanted,
-                                                        std::uint64_t version);
+  // Replaces all VPC state, as a whole or not at all: when errors are returned, tables and eSwitch are as
+  // they were. Goes on to its end when the caller is cancelled.
+  Task<std::vector<dataplane::ResourceError>> push_vpcs(VpcPush push);
 
   // --- underlay
   // Remote tunnel endpoints that rules of this host need a next hop for.
   std::set<IpAddress> wanted_vteps() const;
+  const std::map<IpAddress, MacAddress>& next_hops() const { return reconciler_.underlay().next_hops; }
   Signal& vpcs_changed() { return vpcs_.changed(); }
   Task<void> set_next_hops(std::map<IpAddress, MacAddress> next_hops);
 
@@ -71,10 +79,12 @@ class Agent {
   Task<std::vector<dataplane::PortState>> read_ports() { return eswitch_.read_ports(); }
 
  private:
-  Task<void> ensure_vpcs(const std::set<VpcId>& ids);
+  Task<std::vector<dataplane::ResourceError>> run_push(VpcPush push);
+  // Every fault that can be seen without touching anything.
+  std::vector<dataplane::ResourceError> check(const VpcPush& push, const std::set<VpcId>& changed) const;
+  Task<void> ensure_vpcs(std::set<VpcId> ids);
 
   dataplane::Eswitch& eswitch_;
-  host::FunctionDriver& driver_;
   AttachmentStore attachments_;
   VpcStore vpcs_;
   OperationStore operations_;
@@ -83,6 +93,7 @@ class Agent {
   host::FunctionPool functions_;
   TaskGroup tasks_;
   AsyncMutex push_mutex_;  // pushes are validated against the state they replace
+  bool next_hops_are_programmed_ = true;
   std::chrono::milliseconds quarantine_interval_;
   Services services_;
 };

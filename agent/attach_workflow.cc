@@ -60,7 +60,7 @@ asio::awaitable<void> AttachWorkflow::run() {
             {{"vm", intent_.vm}, {"vpc", intent_.vpc}, {"error", why.message}});
   attachment().state = AttachmentState::kDetaching;
   DetachWorkflow undo(services_, id_);
-  co_await undo.give_back(services_.operations.steps(operation_));
+  (void)co_await undo.give_back(services_.operations.steps(operation_));  // what is left is in quarantine
   services_.operations.finish(operation_, why, std::nullopt);
 }
 
@@ -76,20 +76,23 @@ Task<StepOutcome> AttachWorkflow::resolve() {
   while (services_.vpcs.find(intent_.vpc) == nullptr) {
     const auto left = give_up - std::chrono::steady_clock::now();
     const auto woken = co_await with_deadline(left, services_.vpcs.changed().wait());
-    if (!woken && woken.error().code != Code::kDeadlineExceeded) co_return pass(woken);
-    if (!woken && services_.vpcs.is_synced()) {
+    if (woken || services_.vpcs.find(intent_.vpc) != nullptr) continue;
+    if (woken.error().code != Code::kDeadlineExceeded) co_return pass(woken);
+    if (services_.vpcs.is_synced()) {
       co_return fail(Code::kNotFound, "VPC_UNKNOWN",
                      fmt::format("VPC {} is not known on this host", intent_.vpc));
     }
-    if (!woken)
-      co_return fail(Code::kUnavailable, "VPCS_NOT_SYNCED", "no controller has told this host its VPCs yet");
+    co_return fail(Code::kUnavailable, "VPCS_NOT_SYNCED", "no controller has told this host its VPCs yet");
   }
   // No await from here on: what is checked is still true when it is reserved.
+  const auto earlier = services_.operations.find_request(intent_.request, fingerprint_);
+  if (!earlier) co_return pass(earlier);
+  if (*earlier != nullptr) co_return fail(Code::kAborted, "", "a retry of the same request was faster");
   const auto local = services_.attachments.list_in(intent_.vpc);
   const auto fits = check_against_vpc(intent_, *services_.vpcs.find(intent_.vpc), local,
                                       services_.reconciler.underlay().vtep);
   if (!fits) co_return pass(fits);
-  auto function = services_.functions.lease(id_);
+  auto function = services_.functions.lease();
   if (!function) co_return pass(function);
   const std::string name = fmt::format("vf{}", function->index);
   services_.attachments.insert({.id = id_, .intent = intent_, .function = *std::move(function)});
@@ -117,7 +120,7 @@ Task<StepOutcome> AttachWorkflow::plug() {
 }
 
 Task<StepOutcome> AttachWorkflow::verify() {
-  const auto count = co_await services_.reconciler.verify(port_of(attachment()));
+  const auto count = co_await services_.reconciler.verify(attachment());
   if (!count) co_return pass(count);
   co_return done(fmt::format("{} rules read back", *count));
 }

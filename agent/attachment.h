@@ -41,6 +41,8 @@ struct Attachment {
   AttachIntent intent;
   AttachmentState state = AttachmentState::kAttaching;
   Gate gate = Gate::kNone;
+  // Its rules are known to be gone: a quarantined attachment then holds no address any more.
+  bool is_withdrawn = false;
   host::Function function;
 };
 

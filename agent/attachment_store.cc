@@ -48,8 +48,7 @@ std::vector<Attachment> AttachmentStore::list() const {
 std::vector<Attachment> AttachmentStore::list_in(const VpcId& vpc) const {
   std::vector<Attachment> found;
   for (const auto& [id, attachment] : attachments_) {
-    if (attachment.intent.vpc == vpc && attachment.state != AttachmentState::kQuarantined)
-      found.push_back(attachment);
+    if (attachment.intent.vpc == vpc && !attachment.is_withdrawn) found.push_back(attachment);
   }
   return found;
 }

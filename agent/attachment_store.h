@@ -24,7 +24,7 @@ class AttachmentStore {
   const Attachment* find_port(dataplane::EswitchPort port) const;
 
   std::vector<Attachment> list() const;  // by id
-  // Those that hold their addresses in `vpc`: all but the quarantined.
+  // Those that hold their addresses in `vpc`: all but the quarantined whose rules are gone.
   std::vector<Attachment> list_in(const VpcId& vpc) const;
 
  private:

@@ -23,6 +23,10 @@ DetachWorkflow::DetachWorkflow(Services& services, AttachmentId attachment)
 Result<Operation> DetachWorkflow::accept(RequestId request) {
   const auto known = services_.attachments.get(id_);
   if (!known) return pass(known);
+  if (known->state == AttachmentState::kQuarantined) {
+    return fail(Code::kFailedPrecondition, "QUARANTINED",
+                fmt::format("{} is detached; its function is not clean yet", id_));
+  }
   if (known->state != AttachmentState::kAttached) {
     return fail(Code::kFailedPrecondition, "ATTACHMENT_BUSY",
                 fmt::format("{} is being attached or detached", id_));
@@ -37,34 +41,45 @@ Result<Operation> DetachWorkflow::accept(RequestId request) {
 
 asio::awaitable<void> DetachWorkflow::run() {
   const AttachIntent intent = attachment().intent;
-  co_await give_back(services_.operations.steps(operation_));
-  services_.endpoints.append({EndpointEvent::Kind::kDetached, intent});
+  const auto given_back = co_await give_back(services_.operations.steps(operation_));
   const Attachment* left = services_.attachments.find(id_);
-  services_.operations.finish(operation_, std::nullopt,
-                              left != nullptr ? std::optional(*left) : std::nullopt);
+  const auto result = left != nullptr ? std::optional(*left) : std::nullopt;
+  if (!given_back) {
+    const Error why = given_back.error().in(fmt::format("detach {} from {}", intent.vm, intent.vpc));
+    log_event(LogLevel::kError, "detach failed",
+              {{"vm", intent.vm}, {"vpc", intent.vpc}, {"error", why.message}});
+    services_.operations.finish(operation_, why, result);
+    co_return;
+  }
+  services_.endpoints.append({EndpointEvent::Kind::kDetached, intent});
+  services_.operations.finish(operation_, std::nullopt, result);
   log_event(LogLevel::kInfo, "detached", {{"vm", intent.vm}, {"vpc", intent.vpc}, {"attachment", id_}});
 }
 
-asio::awaitable<void> DetachWorkflow::give_back(std::vector<StepRecord>& records) {
+Task<void> DetachWorkflow::give_back(std::vector<StepRecord>& records) {
   const auto taken = co_await take_steps<DetachWorkflow>(*this, DetachSteps::kAll, records);
-  if (!taken) {
-    log_event(LogLevel::kWarning, "function quarantined",
-              {{"attachment", id_}, {"why", taken.error().message}});
-    quarantine();
-  }
+  if (taken) co_return taken;
+  log_event(LogLevel::kWarning, "function quarantined",
+            {{"attachment", id_}, {"why", taken.error().message}});
+  co_return co_await quarantine();
 }
 
 Task<void> DetachWorkflow::try_again() {
   std::vector<StepRecord> unheard;
-  co_return co_await take_steps<DetachWorkflow>(*this, DetachSteps::kAll, unheard);
+  const auto taken = co_await take_steps<DetachWorkflow>(*this, DetachSteps::kAll, unheard);
+  if (!taken && !attachment().is_withdrawn) (void)co_await quarantine();  // the steps' error says enough
+  co_return taken;
 }
 
 Task<StepOutcome> DetachWorkflow::unplug() {
   return services_.driver.unplug(attachment().function, attachment().intent.vm);
 }
 Task<StepOutcome> DetachWorkflow::withdraw() {
-  return set_gate(Gate::kClosed);
+  const auto closed = co_await set_gate(Gate::kClosed);
+  if (closed) attachment().is_withdrawn = true;
+  co_return closed;
 }
+
 Task<StepOutcome> DetachWorkflow::unbind() {
   return services_.driver.unbind(attachment().function);
 }
@@ -93,14 +108,15 @@ Task<StepOutcome> DetachWorkflow::set_gate(Gate gate) {
   co_return done();
 }
 
-// The tenant's rules may be what could not be removed: the gate says "closed" and the reconciler will
-// go on trying whenever it touches the port.
-void DetachWorkflow::quarantine() {
-  Attachment& left = attachment();
-  left.gate = Gate::kClosed;
-  if (left.state == AttachmentState::kQuarantined) return;
-  left.state = AttachmentState::kQuarantined;
-  services_.functions.quarantine(left.function.index);
+// Whatever step failed, the tenant's rules go and default drop stays.
+Task<void> DetachWorkflow::quarantine() {
+  if (attachment().state != AttachmentState::kQuarantined) {
+    attachment().state = AttachmentState::kQuarantined;
+    services_.functions.quarantine(attachment().function.index);
+  }
+  const auto withdrawn = co_await withdraw();
+  if (!withdrawn) co_return pass(withdrawn);
+  co_return Result<void>();
 }
 
 asio::awaitable<void> lift_quarantines(Services& services, std::chrono::milliseconds interval) {

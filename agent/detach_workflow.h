@@ -17,9 +17,9 @@ class DetachWorkflow {
   // The steps and the completion.
   asio::awaitable<void> run();
 
-  // The steps alone, recorded in `records`. A function that cannot be proven clean is quarantined:
-  // it keeps its default drop, and nobody gets it until the guest has let go.
-  asio::awaitable<void> give_back(std::vector<StepRecord>& records);
+  // The steps alone, recorded in `records`. A function that cannot be proven clean is quarantined: it keeps
+  // its default drop, and nobody gets it until it is. An error: not even the tenant's rules could be removed.
+  Task<void> give_back(std::vector<StepRecord>& records);
 
   // The steps once more, for a quarantined function.
   Task<void> try_again();
@@ -33,7 +33,7 @@ class DetachWorkflow {
   Task<StepOutcome> release();
 
   Task<StepOutcome> set_gate(Gate gate);
-  void quarantine();
+  Task<void> quarantine();
   Attachment& attachment() { return *services_.attachments.find(id_); }
   friend struct DetachSteps;
 

@@ -1,6 +1,7 @@
 // berthd: builds the parts, introduces them to each other, runs until told to stop. With tools/ the
 // only place that sees every folder.
 #include "agent/access.h"
+#include "agent/admission.h"
 #include "agent/agent.h"
 #include "agent/config.h"
 #include "agent/underlay_tracker.h"
@@ -25,7 +26,6 @@
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
@@ -46,6 +46,11 @@ Result<host::LinkState> check_uplink(const agent::Config& config) {
   if (!link->is_up) {
     return fail(Code::kFailedPrecondition, "UPLINK_DOWN",
                 fmt::format("network device {} is down", config.underlay.device));
+  }
+  if (link->mtu_bytes < agent::kMinMtuBytes + dataplane::kVxlanOverheadBytesV4) {
+    return fail(Code::kFailedPrecondition, "UPLINK_MTU",
+                fmt::format("network device {}: an MTU of {} leaves no room in a tunnel",
+                            config.underlay.device, link->mtu_bytes));
   }
   if (std::ranges::find(link->addresses, config.underlay.vtep) == link->addresses.end()) {
     return fail(
@@ -83,16 +88,6 @@ Result<std::unique_ptr<EmbeddedEswitch>> open_eswitch(const agent::Config& confi
   return EmbeddedEswitch::open_soft(options);
 }
 
-Task<bool> is_guest_connected(dataplane::Eswitch& eswitch, host::Function function) {
-  const auto ports = co_await eswitch.read_ports();
-  if (!ports) co_return pass(ports);
-  for (const dataplane::PortState& port : *ports) {
-    if (port.port == dataplane::EswitchPort::function(function.index)) co_return port.is_link_up;
-  }
-  co_return fail(Code::kInternal, "PORT_UNKNOWN",
-                 fmt::format("vf{} is no port of the eSwitch", function.index));
-}
-
 rpc::ServerOptions server_options(const agent::Config& config) {
   return {.listen = config.api.listen,
           .tls = {.certificate = config.api.certificate,
@@ -110,9 +105,7 @@ class Daemon {
         config_(config),
         uplink_(uplink),
         neighbours_(neighbours),
-        driver_(
-            [&eswitch](host::Function function) { return is_guest_connected(eswitch, std::move(function)); },
-            kGuestDisconnectWait),
+        driver_(kGuestDisconnectWait),
         agent_(io.get_executor(), eswitch, driver_, std::move(functions),
                {.underlay = {.vtep = config.underlay.vtep, .mac = uplink.mac},
                 .underlay_mtu_bytes = uplink.mtu_bytes,

@@ -18,6 +18,21 @@ LocalEndpoint endpoint_of(const Attachment& attachment) {
   return {.port = port_of(attachment), .ip = attachment.intent.ip, .mac = attachment.intent.mac};
 }
 
+// Books what became of one change. A rule that was to be replaced and was refused counts as gone: the
+// next ensure() adds what is wanted then, which does no harm where the old one is still there.
+Result<void> take_outcome(std::map<RuleKey, Rule>& device, const dataplane::RuleChange& change,
+                          const Result<void>& outcome) {
+  if (const auto* add = std::get_if<dataplane::AddRule>(&change)) {
+    device.erase(add->rule.key);
+    if (!outcome) return pass(outcome, "rule " + format_rule_body(add->rule, dataplane::berth_numbering));
+    device.emplace(add->rule.key, add->rule);
+    return {};
+  }
+  if (!outcome) return pass(outcome, "remove a rule");
+  device.erase(std::get<dataplane::RemoveRule>(change).key);
+  return {};
+}
+
 }  // namespace
 
 Reconciler::Reconciler(asio::any_io_executor executor, dataplane::Eswitch& eswitch,
@@ -31,62 +46,73 @@ Reconciler::Reconciler(asio::any_io_executor executor, dataplane::Eswitch& eswit
 Task<void> Reconciler::ensure(std::vector<Scope> scopes) {
   const auto lock = co_await mutex_.lock();
   if (!lock) co_return pass(lock);
+  co_return co_await ensure_locked(std::move(scopes));
+}
 
-  // One diff over all scopes, so that additions come before removals across them too.
-  std::vector<Rule> held;
-  std::vector<Rule> wanted;
+Task<void> Reconciler::ensure_locked(std::vector<Scope> scopes) {
+  // One diff over all scopes, so that additions come before removals across them too. A key may move
+  // from one scope to another (two VPCs that swap their VNIs): who wants it, has it.
   std::map<RuleKey, Scope> scope_of;
+  std::vector<Rule> wanted;
   for (const Scope& scope : scopes) {
-    for (const auto& [key, rule] : held_[scope]) {
-      held.push_back(rule);
-      scope_of.emplace(key, scope);
-    }
     for (Rule& rule : wanted_rules(scope)) {
       scope_of.emplace(rule.key, scope);
       wanted.push_back(std::move(rule));
     }
   }
+  Rules device;
+  for (const Scope& scope : scopes) {
+    for (const auto& [key, rule] : held_[scope]) {
+      scope_of.emplace(key, scope);
+      device.emplace(key, rule);
+    }
+  }
+  std::vector<Rule> held;
+  for (const auto& [key, rule] : device) held.push_back(rule);
   const auto changes = dataplane::diff_rules(held, wanted);
-  if (changes.empty()) co_return Result<void>();
   const auto outcomes = co_await eswitch_.apply(changes);
   if (!outcomes) co_return pass(outcomes);
 
   Result<void> first_refusal;
   for (std::size_t i = 0; i < changes.size(); ++i) {
-    const Result<void>& outcome = (*outcomes)[i];
-    if (const auto* add = std::get_if<dataplane::AddRule>(&changes[i])) {
-      if (outcome) held_[scope_of.at(add->rule.key)].insert_or_assign(add->rule.key, add->rule);
-      if (!outcome && first_refusal) {
-        first_refusal = pass(outcome, "rule " + format_rule_body(add->rule, dataplane::berth_numbering));
-      }
-    } else if (const auto* remove = std::get_if<dataplane::RemoveRule>(&changes[i])) {
-      if (outcome) held_[scope_of.at(remove->key)].erase(remove->key);
-      if (!outcome && first_refusal) first_refusal = pass(outcome, "remove a rule");
-    }
+    const auto refused = take_outcome(device, changes[i], (*outcomes)[i]);
+    if (!refused && first_refusal) first_refusal = refused;
   }
-  for (const Scope& scope : scopes) {
-    if (const auto found = held_.find(scope); found != held_.end() && found->second.empty())
-      held_.erase(found);
-  }
+  for (const Scope& scope : scopes) held_.erase(scope);
+  for (const auto& [key, rule] : device) held_[scope_of.at(key)].emplace(key, rule);
   co_return first_refusal;
 }
 
-Task<std::size_t> Reconciler::verify(dataplane::EswitchPort port) {
-  const auto found = co_await eswitch_.read_rules(port);
-  if (!found) co_return pass(found);
-  std::map<RuleKey, Rule> on_device;
-  for (const dataplane::HeldRule& held : *found) on_device.emplace(held.rule.key, held.rule);
-  for (const auto kind : {Scope::Kind::kClosed, Scope::Kind::kPort, Scope::Kind::kDelivery}) {
-    for (const Rule& rule : wanted_rules({.kind = kind, .port = port})) {
-      const auto entry = on_device.find(rule.key);
-      if (entry == on_device.end() || entry->second.actions != rule.actions) {
-        co_return fail(Code::kDataLoss, "RULES_DIFFER",
-                       fmt::format("{}: the eSwitch does not hold {}", port,
-                                   format_rule_body(rule, dataplane::berth_numbering)));
-      }
-    }
+Task<std::size_t> Reconciler::verify(Attachment attachment) {
+  const auto lock = co_await mutex_.lock();
+  if (!lock) co_return pass(lock);
+  if (attachment.gate == Gate::kOpen && vpcs_.find_staged(attachment.intent.vpc) == nullptr) {
+    co_return fail(Code::kNotFound, "VPC_UNKNOWN", fmt::format("VPC {} is gone", attachment.intent.vpc));
   }
-  co_return on_device.size();
+  const auto scopes = scopes_of(attachment);
+  const auto ensured = co_await ensure_locked(scopes);
+  if (!ensured) co_return pass(ensured);
+  Rules expected;  // before the next await: nobody else changes it, the mutex is ours
+  for (const Scope& scope : scopes) expected.insert(held_[scope].begin(), held_[scope].end());
+
+  Rules found;
+  for (const auto owner : {dataplane::EswitchPort::uplink(), port_of(attachment)}) {
+    const auto read = co_await eswitch_.read_rules(owner);
+    if (!read) co_return pass(read);
+    for (const dataplane::HeldRule& held : *read) found.emplace(held.rule.key, held.rule);
+  }
+  std::size_t count = 0;
+  for (const auto& [key, rule] : expected) {
+    if (rule.owner != port_of(attachment) && !rule.owner.is_uplink()) continue;  // a neighbour's
+    const auto entry = found.find(key);
+    if (entry == found.end() || entry->second.actions != rule.actions) {
+      co_return fail(Code::kDataLoss, "RULES_DIFFER",
+                     fmt::format("{}: the eSwitch does not hold {}", port_of(attachment),
+                                 format_rule_body(rule, dataplane::berth_numbering)));
+    }
+    ++count;
+  }
+  co_return count;
 }
 
 std::vector<Scope> Reconciler::scopes_of(const Attachment& attachment) const {
@@ -113,7 +139,7 @@ std::vector<Scope> Reconciler::scopes_of_vpc(const VpcId& vpc) const {
 std::vector<Rule> Reconciler::wanted_rules(const Scope& scope) const {
   if (scope.kind == Scope::Kind::kHost) return dataplane::compile_host(underlay_);
   if (scope.kind == Scope::Kind::kVpc) {
-    const dataplane::Vpc* vpc = vpcs_.find(scope.vpc);
+    const dataplane::Vpc* vpc = vpcs_.find_staged(scope.vpc);
     if (vpc == nullptr || open_endpoints(scope.vpc).empty()) return {};
     return dataplane::compile_vpc(*vpc, underlay_);
   }
@@ -121,7 +147,7 @@ std::vector<Rule> Reconciler::wanted_rules(const Scope& scope) const {
   if (attachment == nullptr || attachment->gate == Gate::kNone) return {};
   if (scope.kind == Scope::Kind::kClosed) return dataplane::compile_closed(scope.port);
 
-  const dataplane::Vpc* vpc = vpcs_.find(attachment->intent.vpc);
+  const dataplane::Vpc* vpc = vpcs_.find_staged(attachment->intent.vpc);
   if (attachment->gate != Gate::kOpen || vpc == nullptr) return {};
   const LocalEndpoint self = endpoint_of(*attachment);
   if (scope.kind == Scope::Kind::kPort) return dataplane::compile_port(*vpc, self, underlay_);

@@ -35,9 +35,10 @@ class Reconciler {
   // the scope tries the rest again.
   Task<void> ensure(std::vector<Scope> scopes);
 
-  // Reads back from the device: DATA_LOSS (RULES_DIFFER) when a rule that the tables demand for the
-  // port is missing or does something else. Returns the number of rules found.
-  Task<std::size_t> verify(dataplane::EswitchPort port);
+  // Ensures the attachment's scopes once more and reads its rules back from the eSwitch. Returns their
+  // number. DATA_LOSS (RULES_DIFFER) when one is missing or is another one, NOT_FOUND (VPC_UNKNOWN) when
+  // the gate is open and the VPC is gone.
+  Task<std::size_t> verify(Attachment attachment);
 
   // Everything that the gate of this attachment decides, its neighbours' share included.
   std::vector<Scope> scopes_of(const Attachment& attachment) const;
@@ -50,6 +51,10 @@ class Reconciler {
   }
 
  private:
+  using Rules = std::map<dataplane::RuleKey, dataplane::Rule>;
+
+  // What ensure() does, for a caller that has the mutex.
+  Task<void> ensure_locked(std::vector<Scope> scopes);
   std::vector<dataplane::Rule> wanted_rules(const Scope& scope) const;
   std::vector<dataplane::LocalEndpoint> open_endpoints(const VpcId& vpc) const;
 
@@ -58,7 +63,7 @@ class Reconciler {
   const VpcStore& vpcs_;
   dataplane::Underlay underlay_;
   AsyncMutex mutex_;  // one change at a time: each starts from what the last one left
-  std::map<Scope, std::map<dataplane::RuleKey, dataplane::Rule>> held_;
+  std::map<Scope, Rules> held_;
 };
 
 }  // namespace berth::agent

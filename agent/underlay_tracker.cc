@@ -14,10 +14,11 @@ struct Resolution {
   bool is_complete = true;
 };
 
-// One look at the kernel's tables; probes what is missing. Endpoints that the kernel would reach by
-// another device than the uplink stay unresolved: packets leave by the uplink only.
-Result<Resolution> resolve(const std::set<IpAddress>& vteps, host::Neighbours& neighbours,
-                           int uplink_ifindex) {
+// One look at the kernel's tables; probes what is missing. A next hop that the kernel has forgotten (it
+// never sees the tunnelled traffic) stays until a new one is known. Endpoints that the kernel would reach
+// by another device than the uplink stay unresolved: packets leave by the uplink only.
+Result<Resolution> resolve(const std::set<IpAddress>& vteps, const std::map<IpAddress, MacAddress>& last,
+                           host::Neighbours& neighbours, int uplink_ifindex) {
   const auto table = neighbours.read_table();
   if (!table) return pass(table);
   Resolution resolution;
@@ -33,7 +34,8 @@ Result<Resolution> resolve(const std::set<IpAddress>& vteps, host::Neighbours& n
       continue;
     }
     resolution.is_complete = false;
-    if (const auto probed = neighbours.probe(*hop); !probed) return pass(probed);
+    if (const auto old = last.find(vtep); old != last.end()) resolution.next_hops.insert(*old);
+    (void)neighbours.probe(*hop);  // a refusal (too many entries, device down) is tried again with the rest
   }
   return resolution;
 }
@@ -44,15 +46,16 @@ asio::awaitable<void> track_underlay(Agent& agent, host::Neighbours& neighbours,
   using namespace asio::experimental::awaitable_operators;
   while (true) {
     const auto version = agent.vpcs().version();
-    auto resolution = resolve(agent.wanted_vteps(), neighbours, uplink_ifindex);
+    auto resolution = resolve(agent.wanted_vteps(), agent.next_hops(), neighbours, uplink_ifindex);
+    bool retry = !resolution || !resolution->is_complete;
     if (resolution) {
       const auto set = co_await agent.set_next_hops(std::move(resolution->next_hops));
+      retry = retry || !set;
       if (!set) log_event(LogLevel::kError, "next hops not programmed", {{"error", set.error().message}});
     } else {
       log_event(LogLevel::kError, "next hops unknown", {{"error", resolution.error().message}});
     }
     if (agent.vpcs().version() != version) continue;  // a push came while rules were written
-    const bool retry = !resolution || !resolution->is_complete;
     const auto pause =
         retry ? std::chrono::nanoseconds(kProbeInterval) : std::chrono::nanoseconds(std::chrono::hours(1));
     (void)co_await (agent.vpcs_changed().wait() || neighbours.wait_for_change() || sleep_for(pause));

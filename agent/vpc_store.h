@@ -17,24 +17,32 @@ class VpcStore {
   bool is_synced() const { return version_ != 0; }
   std::uint64_t version() const { return version_; }
 
-  // nullptr when unknown. LIFETIME: until the next replace().
-  const dataplane::Vpc* find(const VpcId& id) const {
-    const auto found = vpcs_->find(id);
-    return found == vpcs_->end() ? nullptr : found->second.get();
-  }
-  const dataplane::VpcSet& all() const { return *vpcs_; }
-  std::shared_ptr<const dataplane::VpcSet> snapshot() const { return vpcs_; }
+  // nullptr when unknown. LIFETIME: until the next accept().
+  const dataplane::Vpc* find(const VpcId& id) const { return find_in(*accepted_, id); }
+  const dataplane::VpcSet& all() const { return *accepted_; }
+  std::shared_ptr<const dataplane::VpcSet> snapshot() const { return accepted_; }
 
-  void replace(std::shared_ptr<const dataplane::VpcSet> vpcs, std::uint64_t version) {
-    vpcs_ = std::move(vpcs);
+  // A push that is being programmed: the reconciler compiles it, nobody else sees it until accept().
+  void stage(std::shared_ptr<const dataplane::VpcSet> vpcs) { staged_ = std::move(vpcs); }
+  void unstage() { staged_ = accepted_; }
+  const dataplane::Vpc* find_staged(const VpcId& id) const { return find_in(*staged_, id); }
+
+  void accept(std::uint64_t version) {
+    accepted_ = staged_;
     version_ = version;
     changed_.notify_all();
   }
-  // Wakes at every replace().
+  // Wakes at every accept().
   Signal& changed() { return changed_; }
 
  private:
-  std::shared_ptr<const dataplane::VpcSet> vpcs_ = std::make_shared<const dataplane::VpcSet>();
+  static const dataplane::Vpc* find_in(const dataplane::VpcSet& vpcs, const VpcId& id) {
+    const auto found = vpcs.find(id);
+    return found == vpcs.end() ? nullptr : found->second.get();
+  }
+
+  std::shared_ptr<const dataplane::VpcSet> accepted_ = std::make_shared<const dataplane::VpcSet>();
+  std::shared_ptr<const dataplane::VpcSet> staged_ = accepted_;
   std::uint64_t version_ = 0;
   Signal changed_;
 };

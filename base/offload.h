@@ -1,7 +1,6 @@
 // Runs a blocking function on another executor (a thread pool) and resumes here with its result.
 //
-// The function owns all it needs (captures by value): when the caller is cancelled it still runs to
-// its end, and its result is dropped.
+// The function owns all it needs (captures by value). A caller that is cancelled still waits for its end.
 #pragma once
 
 #include "base/task.h"

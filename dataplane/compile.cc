@@ -38,7 +38,9 @@ void append_policy(std::vector<Rule>& rules, const Vpc& vpc, Direction direction
     const auto masks = policy.ports ? expand_port_range(*policy.ports) : std::vector{PortMask{0, 0}};
     for (const PortMask& mask : masks) {
       RuleKey key{in_group, priority::kPolicyFirst + 2U * policy.priority + (allow ? 1U : 0U), match};
-      (ingress ? key.match.ip_src : key.match.ip_dst) = policy.remote;
+      // A rule for everything says "any IPv4": a match of the bare port belongs to the table's default
+      // (HP-04).
+      (ingress ? key.match.ip_src : key.match.ip_dst) = policy.remote.value_or(IpPrefix());
       key.match.ip_protocol = policy.protocol;
       if (mask.mask != 0) key.match.l4_dst = mask;
       if (!seen.insert(key).second) continue;

@@ -1,6 +1,6 @@
 // The eSwitch as the agent sees it: ports and rules, nothing of VPCs. Backends: dpdk/ (rte_flow on any
 // eSwitch that DPDK drives, the software one included), a separate rule holder process, and the fake
-// of the tests. One contract suite holds for all (tests/unit/dataplane/eswitch_contract.h).
+// of the tests. One contract suite holds for all (tests/contract/eswitch_contract.h).
 #pragma once
 
 #include "base/task.h"
@@ -33,8 +33,6 @@ struct PortState {
   EswitchPort port;
   // Number in rule texts: DPDK's ethdev port id.
   std::uint16_t ethdev_port_id = 0;
-  // Whether somebody is at the other end (vhost-user: a guest is connected).
-  bool is_link_up = false;
 };
 
 class Eswitch {
@@ -43,12 +41,14 @@ class Eswitch {
 
   // Applies changes in order and returns one outcome each. Idempotent: adding a rule that is held
   // with the same actions, and removing one that is not held, succeed. Adding over a held rule with
-  // other actions replaces it. A refused change (HARDWARE_REJECTED, RESOURCE_EXHAUSTED) leaves the
-  // others standing. When it returns, packets see the new rules.
+  // other actions replaces it, or leaves the old one when the new one is refused. A refused change
+  // (HARDWARE_REJECTED, RESOURCE_EXHAUSTED) leaves the others standing. When it returns, packets see the new
+  // rules.
   virtual Task<std::vector<Result<void>>> apply(std::vector<RuleChange> changes) = 0;
 
-  // The rules that the device holds now, ordered by key, with their counters: all of them, or those
-  // that serve `owner` (Rule::owner).
+  // The rules that are held, ordered by key: all of them, or those that serve `owner` (Rule::owner). rte_flow
+  // has no way to ask a device what a rule does: a backend answers from its own table, and asks the device
+  // for the counter of every rule that counts, which fails when the device has lost it.
   virtual Task<std::vector<HeldRule>> read_rules(std::optional<EswitchPort> owner) = 0;
 
   // The uplink first, then the functions.

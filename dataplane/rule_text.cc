@@ -63,8 +63,7 @@ std::string format_actions(const Actions& actions, const PortNumbering& number_o
     const auto bytes =
         std::bit_cast<std::array<std::uint8_t, 4>>(*actions.set_tag);  // host byte order, as TAG items
     text += fmt::format(
-        "modify_field op set dst_type tag dst_level 0 src_type value src_value {} width 32 / ",
-        hex(bytes));
+        "modify_field op set dst_type tag dst_level 0 src_type value src_value {} width 32 / ", hex(bytes));
   }
   if (actions.set_eth_dst) {
     text += fmt::format("modify_field op set dst_type mac_dst src_type value src_value {} width 48 / ",

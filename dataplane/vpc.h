@@ -51,7 +51,8 @@ constexpr std::uint16_t kMaxPolicyPriority = 9999;
 
 // What one controller push may hold for one VPC; more is refused by name (LIMIT_EXCEEDED).
 constexpr std::size_t kMaxSubnetsPerVpc = 64;
-constexpr std::size_t kMaxMappingsPerVpc = 131072;
+// A VPC is one message: so many fit the 4 MiB that a message may have.
+constexpr std::size_t kMaxMappingsPerVpc = 65536;
 constexpr std::size_t kMaxPolicyRulesPerVpc = 1000;
 
 struct Vpc {

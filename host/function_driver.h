@@ -15,9 +15,8 @@ namespace berth::host {
 
 // A function of the eSwitch, leased to one attachment.
 struct Function {
-  std::uint16_t index = 0;       // vf<index>
-  std::uint64_t generation = 0;  // grows with every lease of this function
-  std::string socket;            // vhost-user: the listening unix socket
+  std::uint16_t index = 0;  // vf<index>
+  std::string socket;       // vhost-user: the listening unix socket
 };
 
 enum class StepStatus : std::uint8_t { kDone, kNotApplicable };

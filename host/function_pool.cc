@@ -1,6 +1,5 @@
 #include "host/function_pool.h"
 
-#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -12,7 +11,7 @@ FunctionPool::FunctionPool(std::vector<Function> functions) {
   for (Function& function : functions) slots_.push_back({.function = std::move(function)});
 }
 
-Result<Function> FunctionPool::lease(const AttachmentId& owner) {
+Result<Function> FunctionPool::lease() {
   Slot* best = nullptr;
   for (Slot& slot : slots_) {
     if (slot.state == State::kFree && (best == nullptr || slot.freed_at < best->freed_at)) best = &slot;
@@ -24,8 +23,6 @@ Result<Function> FunctionPool::lease(const AttachmentId& owner) {
                             slots_.size() - quarantined_count, quarantined_count));
   }
   best->state = State::kLeased;
-  best->owner = owner;
-  ++best->function.generation;
   return best->function;
 }
 
@@ -44,10 +41,6 @@ void FunctionPool::lift_quarantine(std::uint16_t index) {
   free_slot(slots_.at(index));
 }
 
-std::size_t FunctionPool::free_count() const {
-  return static_cast<std::size_t>(std::ranges::count(slots_, State::kFree, &Slot::state));
-}
-
 std::vector<std::uint16_t> FunctionPool::quarantined() const {
   std::vector<std::uint16_t> found;
   for (const Slot& slot : slots_) {
@@ -58,7 +51,6 @@ std::vector<std::uint16_t> FunctionPool::quarantined() const {
 
 void FunctionPool::free_slot(Slot& slot) {
   slot.state = State::kFree;
-  slot.owner = AttachmentId();
   slot.freed_at = ++releases_;
 }
 

@@ -3,7 +3,6 @@
 // In memory only: leases do not survive the process yet.
 #pragma once
 
-#include "base/ids.h"
 #include "host/function_driver.h"
 
 #include <cstdint>
@@ -19,14 +18,13 @@ class FunctionPool {
 
   // The free function that has rested longest. RESOURCE_EXHAUSTED (NO_FREE_FUNCTION) when all are
   // taken, naming how many are leased and quarantined.
-  Result<Function> lease(const AttachmentId& owner);
+  Result<Function> lease();
   // Back to the free ones. Only for a leased function.
   void release(std::uint16_t index);
   // Out of use until lift_quarantine. Only for a leased function.
   void quarantine(std::uint16_t index);
   void lift_quarantine(std::uint16_t index);
 
-  std::size_t free_count() const;
   std::vector<std::uint16_t> quarantined() const;
 
  private:
@@ -35,7 +33,6 @@ class FunctionPool {
     Function function;
     State state = State::kFree;
     std::uint64_t freed_at = 0;  // counts releases
-    AttachmentId owner;
   };
   void free_slot(Slot& slot);
 

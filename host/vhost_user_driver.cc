@@ -1,11 +1,18 @@
 #include "host/vhost_user_driver.h"
 
+#include "host/unix_sockets.h"
+
 #include <fmt/format.h>
 
 namespace berth::host {
 namespace {
 
 constexpr std::chrono::milliseconds kPollInterval{20};
+
+std::unexpected<Error> still_connected(const Function& function) {
+  return fail(Code::kFailedPrecondition, "GUEST_STILL_CONNECTED",
+              fmt::format("vf{}: a guest is connected to {}", function.index, function.socket));
+}
 
 Task<StepOutcome> not_applicable() {
   co_return StepOutcome{StepStatus::kNotApplicable, "not applicable: port kind vhost-user"};
@@ -14,9 +21,13 @@ Task<StepOutcome> not_applicable() {
 }  // namespace
 
 // The MAC is the guest's to set; what keeps it honest is the eSwitch's admit table.
-Task<StepOutcome> VhostUserDriver::prepare(PrepareArgs) {
-  return not_applicable();
+Task<StepOutcome> VhostUserDriver::prepare(PrepareArgs args) {
+  const auto connections = count_connections(args.function.socket);
+  if (!connections) co_return pass(connections);
+  if (*connections != 0) co_return still_connected(args.function);
+  co_return StepOutcome{StepStatus::kDone, "no guest is connected yet"};
 }
+
 Task<StepOutcome> VhostUserDriver::expose(Function) {
   return not_applicable();
 }
@@ -36,15 +47,13 @@ Task<StepOutcome> VhostUserDriver::unbind(Function) {
 Task<StepOutcome> VhostUserDriver::reset(Function function) {
   const auto give_up = std::chrono::steady_clock::now() + disconnect_wait_;
   while (true) {
-    const auto connected = co_await is_connected_(function);
-    if (!connected) co_return pass(connected, fmt::format("vf{}", function.index));
-    if (!*connected) co_return StepOutcome{StepStatus::kDone, "no guest is connected"};
-    if (std::chrono::steady_clock::now() >= give_up) break;
+    const auto connections = count_connections(function.socket);
+    if (!connections) co_return pass(connections);
+    if (*connections == 0) co_return StepOutcome{StepStatus::kDone, "no guest is connected"};
+    if (std::chrono::steady_clock::now() >= give_up) co_return still_connected(function);
     const auto slept = co_await sleep_for(kPollInterval);
     if (!slept) co_return pass(slept);
   }
-  co_return fail(Code::kFailedPrecondition, "GUEST_STILL_CONNECTED",
-                 fmt::format("vf{}: the guest is still connected to {}", function.index, function.socket));
 }
 
 }  // namespace berth::host

@@ -1,25 +1,22 @@
 // Functions whose far end is a vhost-user socket: the eSwitch listens, the VM's side connects. There
 // is no PCI function, hence nothing to expose, bind or plug here; the VMaaS gives the socket to the
-// VM. What remains is the proof at the end: a function is clean when nobody is connected any more.
+// VM. What remains is the proof: before an attach and after a detach nobody may be connected. A guest
+// that has unbound its driver is still connected: what counts is the socket, not the link.
 #pragma once
 
 #include "host/function_driver.h"
 
 #include <chrono>
-#include <functional>
 
 namespace berth::host {
 
 class VhostUserDriver : public FunctionDriver {
  public:
-  // Whether a guest is connected to the function's socket now.
-  using IsConnected = std::function<Task<bool>(Function)>;
-
   // `disconnect_wait`: how long reset() gives the guest to let go.
-  VhostUserDriver(IsConnected is_connected, std::chrono::milliseconds disconnect_wait)
-      : is_connected_(std::move(is_connected)), disconnect_wait_(disconnect_wait) {}
+  explicit VhostUserDriver(std::chrono::milliseconds disconnect_wait) : disconnect_wait_(disconnect_wait) {}
 
   std::string_view kind() const override { return "vhost-user"; }
+  // FAILED_PRECONDITION (GUEST_STILL_CONNECTED) when somebody is connected already.
   Task<StepOutcome> prepare(PrepareArgs args) override;
   Task<StepOutcome> expose(Function function) override;
   Task<StepOutcome> bind(Function function) override;
@@ -30,7 +27,6 @@ class VhostUserDriver : public FunctionDriver {
   Task<StepOutcome> reset(Function function) override;
 
  private:
-  IsConnected is_connected_;
   std::chrono::milliseconds disconnect_wait_;
 };
 

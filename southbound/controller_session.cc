@@ -87,6 +87,7 @@ Result<SessionStep> ControllerSession::take_delta(const v1::Delta& delta, const 
         push_error(Code::kFailedPrecondition, "NO_SNAPSHOT", "a delta needs a snapshot before it"));
     return close_push();
   }
+  base_version_ = known.version;
   staged_ = *known.vpcs;
   for (const std::string& id : delta.deletes()) staged_.erase(VpcId::trusted(id));
   for (const v1::Vpc& vpc : delta.upserts()) {
@@ -97,8 +98,21 @@ Result<SessionStep> ControllerSession::take_delta(const v1::Delta& delta, const 
   return close_push();
 }
 
-// After the first fault nothing more is kept: the push is refused in any case.
+// Nothing is kept of a push that will be refused in any case, and nothing is converted that is too big.
 void ControllerSession::stage(const v1::Vpc& message) {
+  if (!is_primary()) return;
+  const auto is_over = [](int count, std::size_t limit) { return static_cast<std::size_t>(count) > limit; };
+  if (is_over(message.subnets_size(), dataplane::kMaxSubnetsPerVpc) ||
+      is_over(message.mappings_size(), dataplane::kMaxMappingsPerVpc) ||
+      is_over(message.policy_size(), dataplane::kMaxPolicyRulesPerVpc)) {
+    errors_.push_back({fmt::format("vpc/{}", message.id().substr(0, 63)),
+                       Error{Code::kResourceExhausted,
+                             fmt::format("more than {} subnets, {} mappings or {} policy rules",
+                                         dataplane::kMaxSubnetsPerVpc, dataplane::kMaxMappingsPerVpc,
+                                         dataplane::kMaxPolicyRulesPerVpc),
+                             "LIMIT_EXCEEDED"}});
+    return;
+  }
   staged_mappings_ += static_cast<std::size_t>(message.mappings_size());
   if (staged_.size() >= kMaxVpcs || staged_mappings_ > kMaxMappings) {
     if (errors_.empty()) {
@@ -120,8 +134,9 @@ void ControllerSession::stage(const v1::Vpc& message) {
 }
 
 SessionStep ControllerSession::close_push() {
-  Push push{.version = version_,
-            .vpcs = std::make_shared<const dataplane::VpcSet>(std::exchange(staged_, {}))};
+  agent::VpcPush push{.vpcs = std::make_shared<const dataplane::VpcSet>(std::exchange(staged_, {})),
+                      .version = version_,
+                      .base_version = std::exchange(base_version_, std::nullopt)};
   auto errors = std::exchange(errors_, {});
   staged_mappings_ = 0;
   if (!is_primary()) {
@@ -134,7 +149,7 @@ SessionStep ControllerSession::close_push() {
   return {.reply = finish_push(push, errors), .push = std::nullopt};
 }
 
-v1::AgentMessage ControllerSession::finish_push(const Push& push,
+v1::AgentMessage ControllerSession::finish_push(const agent::VpcPush& push,
                                                 const std::vector<dataplane::ResourceError>& errors) const {
   v1::AgentMessage message;
   if (errors.empty()) {

@@ -8,6 +8,7 @@
 // with finish_push(). Messages out of order end the session with FAILED_PRECONDITION (OUT_OF_ORDER).
 #pragma once
 
+#include "agent/agent.h"
 #include "berth/southbound/v1/vpc_control.pb.h"
 #include "dataplane/vpc_check.h"
 #include "southbound/election.h"
@@ -23,15 +24,9 @@ namespace berth::southbound {
 constexpr std::size_t kMaxVpcs = 4096;
 constexpr std::size_t kMaxMappings = 1048576;
 
-// Apply this, then call finish_push.
-struct Push {
-  std::uint64_t version = 0;
-  std::shared_ptr<const dataplane::VpcSet> vpcs;
-};
-
 struct SessionStep {
   std::optional<v1::AgentMessage> reply;
-  std::optional<Push> push;
+  std::optional<agent::VpcPush> push;  // apply this, then call finish_push()
 };
 
 class ControllerSession {
@@ -49,7 +44,8 @@ class ControllerSession {
 
   // An error ends the session.
   Result<SessionStep> take(const v1::ControllerMessage& message, const Known& known);
-  v1::AgentMessage finish_push(const Push& push, const std::vector<dataplane::ResourceError>& errors) const;
+  v1::AgentMessage finish_push(const agent::VpcPush& push,
+                               const std::vector<dataplane::ResourceError>& errors) const;
 
   bool is_primary() const { return election_.is_primary(id_); }
   const ControllerId& controller() const { return controller_; }
@@ -73,6 +69,7 @@ class ControllerSession {
 
   // The push that is being collected.
   std::uint64_t version_ = 0;
+  std::optional<std::uint64_t> base_version_;
   dataplane::VpcSet staged_;
   std::size_t staged_mappings_ = 0;
   std::vector<dataplane::ResourceError> errors_;

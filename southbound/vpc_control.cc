@@ -76,8 +76,8 @@ class Stream {
   }
 
  private:
-  Task<void> push(Push push) {
-    const auto errors = co_await agent_.push_vpcs(push.vpcs, push.version);
+  Task<void> push(agent::VpcPush push) {
+    const auto errors = co_await agent_.push_vpcs(push);
     if (!errors) co_return pass(errors);
     log_event(errors->empty() ? LogLevel::kInfo : LogLevel::kWarning,
               errors->empty() ? "push accepted" : "push refused",

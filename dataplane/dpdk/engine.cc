@@ -91,14 +91,22 @@ Result<void> Engine::apply(const RuleChange& change) {
 }
 
 Result<void> Engine::add(const Rule& rule) {
-  if (const auto held = held_.find(rule.key); held != held_.end()) {
-    if (held->second.rule.actions == rule.actions) {
-      held->second.rule = rule;
-      return {};
-    }
-    // The device knows no two rules of one key (HP-05): the old one has to go first.
-    if (auto removed = remove(rule.key); !removed) return removed;
+  const auto held = held_.find(rule.key);
+  if (held == held_.end()) return create(rule);
+  if (held->second.rule.actions == rule.actions) {
+    held->second.rule = rule;
+    return {};
   }
+  // The device knows no two rules of one key (HP-05): the old one has to go first, and comes back if the
+  // new one is refused.
+  const Rule old = held->second.rule;
+  if (auto removed = remove(rule.key); !removed) return removed;
+  auto created = create(rule);
+  if (!created) (void)create(old);  // it was there a moment ago; should it fail, the key is not held any more
+  return created;
+}
+
+Result<void> Engine::create(const Rule& rule) {
   const PortNumbering numbering = [this](EswitchPort port) { return number_of(port); };
   const LoweredRule lowered(rule, numbering);
   rte_flow_error why{};
@@ -142,11 +150,7 @@ Result<std::vector<HeldRule>> Engine::read_rules(std::optional<EswitchPort> owne
 std::vector<PortState> Engine::read_ports() const {
   std::vector<PortState> states;
   for (const Port& port : ports_) {
-    rte_eth_link link{};
-    const bool is_known = rte_eth_link_get_nowait(port.ethdev_port_id, &link) == 0;
-    states.push_back({.port = port.port,
-                      .ethdev_port_id = port.ethdev_port_id,
-                      .is_link_up = is_known && link.link_status == RTE_ETH_LINK_UP});
+    states.push_back({.port = port.port, .ethdev_port_id = port.ethdev_port_id});
   }
   return states;
 }

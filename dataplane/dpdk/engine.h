@@ -44,6 +44,7 @@ class Engine {
   Engine() = default;
   Result<void> add_port(EswitchPort port, const std::string& ethdev);
   Result<void> add(const Rule& rule);
+  Result<void> create(const Rule& rule);
   Result<void> remove(const RuleKey& key);
   std::uint16_t number_of(EswitchPort port) const { return ports_.at(port.number()).ethdev_port_id; }
 

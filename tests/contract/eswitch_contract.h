@@ -85,6 +85,16 @@ TYPED_TEST_P(EswitchContract, AddingOverOtherActionsReplaces) {
   EXPECT_EQ(this->read()[0].rule.actions, rule.actions);
 }
 
+TYPED_TEST_P(EswitchContract, ARefusedReplacementLeavesTheOldOne) {
+  auto rule = this->drop(this->vf0);
+  this->apply({dataplane::AddRule{rule}});
+  auto other = rule;
+  other.actions = {.fate = dataplane::JumpTo{1}};  // back into its own group
+  EXPECT_FALSE(this->apply({dataplane::AddRule{other}}).front());
+  ASSERT_EQ(this->read().size(), 1U);
+  EXPECT_EQ(this->read()[0].rule, rule);
+}
+
 TYPED_TEST_P(EswitchContract, ARefusedRuleLeavesTheOthersStanding) {
   auto backwards = this->drop(this->vf0);
   backwards.key.group = 3;
@@ -115,7 +125,8 @@ TYPED_TEST_P(EswitchContract, PortsAreTheUplinkThenTheFunctions) {
 }
 
 REGISTER_TYPED_TEST_SUITE_P(EswitchContract, ReadsBackWhatWasAdded, AddingAndRemovingAreIdempotent,
-                            AddingOverOtherActionsReplaces, ARefusedRuleLeavesTheOthersStanding,
-                            RulesAreFoundByOwner, PortsAreTheUplinkThenTheFunctions);
+                            AddingOverOtherActionsReplaces, ARefusedReplacementLeavesTheOldOne,
+                            ARefusedRuleLeavesTheOthersStanding, RulesAreFoundByOwner,
+                            PortsAreTheUplinkThenTheFunctions);
 
 }  // namespace berth::testing

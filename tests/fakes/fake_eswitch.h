@@ -22,11 +22,17 @@ class FakeEswitch : public dataplane::Eswitch {
   // A refusal of removals of this purpose.
   std::optional<dataplane::Purpose> refuse_remove;
   std::size_t capacity = 1000000;
-  std::set<dataplane::EswitchPort> connected_guests;
   // Every state of the rule table that packets have seen, if somebody wants to know.
   std::function<void()> on_change;
 
+  // Holds a change up before anything of it is done, if set.
+  std::function<Task<void>()> before_apply;
+
   Task<std::vector<Result<void>>> apply(std::vector<dataplane::RuleChange> changes) override {
+    if (before_apply) {
+      const auto waited = co_await before_apply();
+      if (!waited) co_return pass(waited);
+    }
     std::vector<Result<void>> outcomes;
     for (const auto& change : changes) {
       outcomes.push_back(apply_one(change));
@@ -35,21 +41,26 @@ class FakeEswitch : public dataplane::Eswitch {
     co_return outcomes;
   }
 
+  // Holds a reader up with what it has read, if set.
+  std::function<Task<void>()> after_read;
+
   Task<std::vector<dataplane::HeldRule>> read_rules(std::optional<dataplane::EswitchPort> owner) override {
     std::vector<dataplane::HeldRule> found;
     for (const auto& [key, rule] : rules) {
       if (!owner || rule.owner == *owner) found.push_back({.rule = rule});
     }
+    if (after_read) {
+      const auto waited = co_await after_read();
+      if (!waited) co_return pass(waited);
+    }
     co_return found;
   }
 
   Task<std::vector<dataplane::PortState>> read_ports() override {
-    std::vector<dataplane::PortState> ports = {
-        {.port = dataplane::EswitchPort::uplink(), .is_link_up = true}};
+    std::vector<dataplane::PortState> ports(1);  // the uplink
     for (std::uint16_t i = 0; i < function_count_; ++i) {
       const auto port = dataplane::EswitchPort::function(i);
-      ports.push_back(
-          {.port = port, .ethdev_port_id = port.number(), .is_link_up = connected_guests.contains(port)});
+      ports.push_back({.port = port, .ethdev_port_id = port.number()});
     }
     co_return ports;
   }

@@ -42,7 +42,9 @@ inline dataplane::Vpc make_vpc_with_policy() {
   vpc.policy = {
       {Direction::kIngress, 9999, Verdict::kDeny, kProtocolTcp, prefix("10.1.0.0/25"), PortRange{1, 65534}},
       {Direction::kEgress, 0, Verdict::kDeny, kProtocolUdp, prefix("10.1.0.0/24"), PortRange{53, 53}},
-      {Direction::kIngress, 1, Verdict::kAllow, kProtocolIcmp, std::nullopt, std::nullopt}};
+      {Direction::kIngress, 1, Verdict::kAllow, kProtocolIcmp, std::nullopt, std::nullopt},
+      {Direction::kEgress, 7, Verdict::kDeny, std::nullopt, std::nullopt, std::nullopt},
+      {Direction::kEgress, 7, Verdict::kAllow, kProtocolTcp, std::nullopt, std::nullopt}};
   return vpc;
 }
 

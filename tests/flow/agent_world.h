@@ -24,7 +24,8 @@ class AgentWorld {
  public:
   static constexpr std::uint16_t kFunctions = 3;
 
-  AgentWorld() {
+  explicit AgentWorld(std::chrono::milliseconds vpc_wait_of_agent = std::chrono::milliseconds(0))
+      : vpc_wait(vpc_wait_of_agent) {
     run(agent.start()).value();
     run(agent.set_next_hops({{ip("192.0.2.2"), mac("02:00:00:00:ff:02")}})).value();
   }
@@ -39,7 +40,7 @@ class AgentWorld {
 
   // Pushes; the errors' reasons.
   std::vector<std::string> push(const std::vector<dataplane::Vpc>& vpcs) {
-    const auto errors = run(agent.push_vpcs(make_vpcs(vpcs), ++version));
+    const auto errors = run(agent.push_vpcs({.vpcs = make_vpcs(vpcs), .version = ++version}));
     std::vector<std::string> reasons;
     for (const auto& error : errors.value()) reasons.push_back(error.error.reason);
     return reasons;
@@ -71,6 +72,7 @@ class AgentWorld {
     return functions;
   }
 
+  std::chrono::milliseconds vpc_wait;
   asio::io_context io;
   FakeEswitch eswitch{kFunctions};
   FakeDriver driver;
@@ -78,7 +80,7 @@ class AgentWorld {
   agent::Agent agent{
       io.get_executor(), eswitch, driver, make_functions(),
       agent::AgentSettings{.underlay = {.vtep = ip("192.0.2.1"), .mac = mac("02:00:00:00:ff:01")},
-                           .vpc_wait = std::chrono::milliseconds(0),
+                           .vpc_wait = vpc_wait,
                            .quarantine_interval = std::chrono::milliseconds(1)}};
 };
 

@@ -1,5 +1,6 @@
 #include "tests/flow/agent_world.h"
 
+#include <boost/asio/detached.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -222,6 +223,42 @@ TEST(Attach, VerifyFindsARuleThatTheDeviceLost) {
   EXPECT_EQ(operation->error->reason, "RULES_DIFFER");
 }
 
+// The second VM opens its gate while the first one's rules are being read back.
+TEST(Attach, ANeighbourThatComesMeanwhileIsNoDifference) {
+  AgentWorld world;
+  world.push({make_vpc("blue", 7001)});
+  Signal go_on(world.io.get_executor());
+  world.eswitch.after_read = [&] { return go_on.wait(); };
+  const auto first = world.run(world.agent.attach(world.intent("vm-1", "blue", 5)));
+  const auto second = world.run(world.agent.attach(world.intent("vm-2", "blue", 6)));
+  world.io.restart();
+  world.io.poll();
+  world.eswitch.after_read = nullptr;
+  go_on.notify_all();
+  EXPECT_FALSE(world.run(world.agent.operations().wait(first->id))->error);
+  EXPECT_FALSE(world.run(world.agent.operations().wait(second->id))->error);
+  EXPECT_EQ(world.eswitch.count(Purpose::kLocalMapping), 2U);
+}
+
+TEST(Attach, OneRequestIdIsOneRequestEvenWhileItsVpcIsAwaited) {
+  AgentWorld world(std::chrono::hours(1));
+  std::vector<Result<agent::Operation>> outcomes;
+  const auto attach = [&](const std::string& vm, std::uint8_t octet) -> asio::awaitable<void> {
+    auto intent = world.intent(vm, "blue", octet);
+    intent.request = RequestId::trusted("r-1");
+    outcomes.push_back(co_await world.agent.attach(intent));
+  };
+  asio::co_spawn(world.io, attach("vm-1", 5), asio::detached);
+  asio::co_spawn(world.io, attach("vm-2", 6), asio::detached);
+  world.io.restart();
+  world.io.poll();
+  world.push({make_vpc("blue", 7001)});
+  while (outcomes.size() < 2) world.io.run_one();
+  EXPECT_TRUE(outcomes[0]);
+  ASSERT_FALSE(outcomes[1]);
+  EXPECT_EQ(outcomes[1].error().reason, "REQUEST_ID_REUSED");
+}
+
 TEST(Detach, TakesEveryStepAndFreesEverything) {
   AgentWorld world;
   world.push({make_vpc("blue", 7001)});
@@ -256,13 +293,53 @@ TEST(Detach, AFunctionThatIsNotCleanIsGivenToNobodyUntilItIs) {
   EXPECT_EQ(world.eswitch.count(Purpose::kAdmit), 0U);
 
   // Its address is free, its function is not.
-  ASSERT_TRUE(world.attach(world.intent("vm-2", "blue", 5)));
+  const auto second = world.attach(world.intent("vm-2", "blue", 5));
+  ASSERT_TRUE(second) << second.error().message;
   ASSERT_TRUE(world.attach(world.intent("vm-3", "blue", 6)));
   EXPECT_EQ(world.attach(world.intent("vm-4", "blue", 7)).error().reason, "NO_FREE_FUNCTION");
 
   world.driver.failing.clear();
   while (world.agent.attachments().find(attached->attachment) != nullptr) world.io.run_one();
   EXPECT_FALSE(world.attach(world.intent("vm-4", "blue", 7))->error);
+}
+
+TEST(Detach, ClosesThePortEvenIfTheVmDoesNotLetGo) {
+  AgentWorld world;
+  world.push({make_vpc("blue", 7001)});
+  const auto attached = world.attach(world.intent("vm-1", "blue", 5));
+  world.driver.failing.insert("unplug");
+  const auto detached = world.detach(attached->attachment, "bye");
+  ASSERT_TRUE(detached);
+  EXPECT_FALSE(detached->error);
+  EXPECT_EQ(detached->result->state, AttachmentState::kQuarantined);
+  EXPECT_EQ(world.eswitch.count(Purpose::kSpoofDrop), 1U);
+  EXPECT_EQ(world.eswitch.count(Purpose::kAdmit), 0U);
+  EXPECT_EQ(world.agent.detach(RequestId::trusted("again"), attached->attachment).error().reason,
+            "QUARANTINED");
+  // Its address may be had, and what is cleaned up later is not the new VM's.
+  const auto second = world.attach(world.intent("vm-2", "blue", 5));
+  ASSERT_TRUE(second && !second->error);
+  const auto rules = world.eswitch.rules;
+  world.driver.failing.clear();
+  while (world.agent.attachments().find(attached->attachment) != nullptr) world.io.run_one();
+  EXPECT_EQ(world.eswitch.rules.size(), rules.size() - 2) << "entry and default drop of the clean function";
+  EXPECT_EQ(world.eswitch.count(Purpose::kAdmit), 1U);
+}
+
+TEST(Detach, WhoseRulesDoNotGoSaysSoAndKeepsTheAddress) {
+  AgentWorld world;
+  world.push({make_vpc("blue", 7001)});
+  const auto attached = world.attach(world.intent("vm-1", "blue", 5));
+  world.eswitch.refuse_remove = Purpose::kAdmit;
+  const auto detached = world.detach(attached->attachment, "bye");
+  ASSERT_TRUE(detached);
+  ASSERT_TRUE(detached->error);
+  EXPECT_EQ(detached->error->code, Code::kHardwareRejected);
+  EXPECT_EQ(world.attach(world.intent("vm-2", "blue", 5)).error().reason, "IP_TAKEN");
+
+  world.eswitch.refuse_remove.reset();
+  while (world.agent.attachments().find(attached->attachment) != nullptr) world.io.run_one();
+  EXPECT_FALSE(world.attach(world.intent("vm-2", "blue", 5))->error);
 }
 
 TEST(Detach, OfAVmThatIsStillBeingAttachedIsRefused) {

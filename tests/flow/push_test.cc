@@ -1,5 +1,6 @@
 #include "tests/flow/agent_world.h"
 
+#include <boost/asio/detached.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -69,6 +70,96 @@ TEST(Push, WhatTheEswitchRefusesIsTakenBackAsAWhole) {
   EXPECT_THAT(world.push({blue}), ElementsAre("ESWITCH_FULL"));
   EXPECT_EQ(world.eswitch.rules, before);
   EXPECT_EQ(world.agent.vpcs().find(VpcId::trusted("blue"))->mappings.size(), 1U);
+}
+
+TEST(Push, NobodySeesAVpcBeforeItIsAccepted) {
+  AgentWorld world;
+  auto blue = make_vpc("blue", 7001);
+  world.push({blue});
+  ASSERT_TRUE(world.attach(world.intent("vm-1", "blue", 5)));
+  Signal go_on(world.io.get_executor());
+  world.eswitch.before_apply = [&] { return go_on.wait(); };
+  blue.mappings.clear();
+  bool accepted = false;
+  const auto push = [&]() -> asio::awaitable<void> {
+    const auto errors =
+        co_await world.agent.push_vpcs({.vpcs = make_vpcs({blue, make_vpc("green", 7002)}), .version = 9});
+    accepted = errors && errors->empty();
+  };
+  asio::co_spawn(world.io, push(), asio::detached);
+  world.io.restart();
+  world.io.poll();
+  EXPECT_EQ(world.agent.vpcs().version(), 1U);
+  EXPECT_EQ(world.attach(world.intent("vm-2", "green", 5)).error().reason, "VPC_UNKNOWN");
+  world.eswitch.before_apply = nullptr;
+  go_on.notify_all();
+  while (!accepted) world.io.run_one();
+  EXPECT_EQ(world.agent.vpcs().version(), 9U);
+}
+
+TEST(Push, GoesOnWhenItsControllerGoesAway) {
+  AgentWorld world;
+  auto blue = make_vpc("blue", 7001);
+  world.push({blue});
+  ASSERT_TRUE(world.attach(world.intent("vm-1", "blue", 5)));
+  const auto before = world.eswitch.rules;
+  Signal go_on(world.io.get_executor());
+  world.eswitch.before_apply = [&] { return go_on.wait(); };
+  world.eswitch.capacity = before.size();  // it will be refused, and has to be undone
+  blue.mappings[0].mac = mac("02:00:00:00:01:c9");
+  blue.mappings.push_back({ip("10.1.0.201"), mac("02:00:00:00:01:ca"), ip("192.0.2.2")});
+  TaskGroup controller(world.io.get_executor());
+  const auto push = [&]() -> asio::awaitable<void> {
+    (void)co_await world.agent.push_vpcs({.vpcs = make_vpcs({blue}), .version = 9});
+  };
+  controller.spawn("push", push());
+  world.io.restart();
+  world.io.poll();
+  controller.cancel();
+  run_until_done(world.io, controller.join());
+  world.eswitch.before_apply = nullptr;
+  go_on.notify_all();
+  world.io.restart();
+  world.io.poll();
+  EXPECT_EQ(world.eswitch.rules, before);
+  EXPECT_EQ(world.agent.vpcs().version(), 1U);
+}
+
+TEST(Push, TwoVpcsMaySwapTheirVnis) {
+  AgentWorld world;
+  world.push({make_vpc("blue", 7001), make_vpc("green", 7002)});
+  const auto blue_vm = world.attach(world.intent("vm-1", "blue", 5));
+  ASSERT_TRUE(world.attach(world.intent("vm-2", "green", 5)));
+  EXPECT_THAT(world.push({make_vpc("blue", 7002), make_vpc("green", 7001)}), IsEmpty());
+  ASSERT_TRUE(world.detach(blue_vm->attachment, "bye"));
+  ASSERT_EQ(world.eswitch.count(Purpose::kTerminate), 1U);
+  for (const auto& [key, rule] : world.eswitch.rules) {
+    if (rule.purpose == Purpose::kTerminate) EXPECT_EQ(key.match.vni->value(), 7001U);
+  }
+}
+
+TEST(Push, ADeltaOnAnOldVersionIsRefused) {
+  AgentWorld world;
+  world.push({make_vpc("blue", 7001)});
+  world.push({make_vpc("blue", 7001)});
+  const auto errors =
+      world.run(world.agent.push_vpcs({.vpcs = make_vpcs({}), .version = 9, .base_version = 1}));
+  ASSERT_EQ(errors.value().size(), 1U);
+  EXPECT_EQ(errors.value()[0].error.reason, "STALE_BASE");
+}
+
+TEST(NextHops, OnesThatWereNotProgrammedAreTriedAgain) {
+  AgentWorld world;
+  world.push({make_vpc("blue", 7001)});
+  ASSERT_TRUE(world.attach(world.intent("vm-1", "blue", 5)));
+  world.eswitch.refuse_add = [](const dataplane::Rule&) -> Result<void> {
+    return fail(Code::kHardwareRejected, "RULE_REFUSED", "told to refuse");
+  };
+  const std::map<IpAddress, MacAddress> hops = {{ip("192.0.2.2"), mac("02:00:00:00:ff:22")}};
+  EXPECT_FALSE(world.run(world.agent.set_next_hops(hops)));
+  world.eswitch.refuse_add = nullptr;
+  EXPECT_TRUE(world.run(world.agent.set_next_hops(hops)));
+  EXPECT_EQ(world.eswitch.count(Purpose::kMapping), 1U);
 }
 
 TEST(Push, AMappingWaitsForItsNextHop) {
