@@ -289,6 +289,8 @@ class Attack(unittest.TestCase):
 class Strangers(unittest.TestCase):
     """Peers without a certificate."""
 
+    # UBSan looks at memory through a pipe; without descriptors it takes every object for invalid.
+    @unittest.skipIf(SANITIZED, "SKIPPED: the sanitizers need descriptors of their own")
     def test_no_descriptors_left(self):
         server = Server(fd_limit=64)
         held = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(300)]

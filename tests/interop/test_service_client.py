@@ -3,6 +3,7 @@ python3-grpcio: test_service_client.py SERVER CERTIFICATES GENERATED"""
 import pathlib
 import subprocess
 import sys
+import threading
 import unittest
 
 import grpc
@@ -101,9 +102,16 @@ class TestService(unittest.TestCase):
         self.assertEqual(future.code(), grpc.StatusCode.CANCELLED)
 
     def test_cancel_after_first_response(self):
-        replies = self.full_duplex(iter([self.output_request([31415], 27182)]))
+        cancelled = threading.Event()
+
+        def requests():
+            yield self.output_request([31415], 27182)
+            cancelled.wait(10)  # or the call would end by itself
+
+        replies = self.full_duplex(requests())
         next(replies)
         replies.cancel()
+        cancelled.set()
         self.assert_status(grpc.StatusCode.CANCELLED, lambda: next(replies))
 
     def test_timeout_on_sleeping_server(self):
