@@ -43,8 +43,9 @@ class Peer:
         self.received = b""
         self.send(preface + frame(SETTINGS, 0, 0, settings))
 
-    def send(self, data):
-        """False when the server has closed the connection."""
+    def send(self, data, patience=10):
+        """False when the server has closed the connection, or takes nothing for so long."""
+        self.socket.settimeout(patience)
         try:
             self.socket.sendall(data)
         except (ssl.SSLError, OSError):
@@ -58,8 +59,7 @@ class Peer:
     def flood(self, data, total_bytes):
         """Sends `data` again and again without reading, until it was total_bytes or the end."""
         sent = 0
-        self.socket.settimeout(1)
-        while sent < total_bytes and self.send(data):
+        while sent < total_bytes and self.send(data, patience=1):
             sent += len(data)
         return sent
 
