@@ -9,6 +9,8 @@
 namespace berth::rpc {
 namespace {
 
+constexpr std::uint32_t kHttp2Cancel = 8;
+
 std::unexpected<Error> cancelled() {
   return fail(Code::kCancelled, "", "the call was cancelled");
 }
@@ -103,6 +105,12 @@ void ServerCall::abandon() {
 }
 
 void ServerCall::on_deadline() {
+  // Behind replies that the client does not take, a status would wait for ever.
+  if (link_->session().unsent(stream_) > 0) {
+    is_answered_ = true;
+    link_->session().reset(stream_, kHttp2Cancel);
+    link_->flush_soon();
+  }
   finish(fail(Code::kDeadlineExceeded, "DEADLINE_EXCEEDED", "the deadline passed"));
   abandon();
 }

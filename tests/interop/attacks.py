@@ -16,27 +16,14 @@ import unittest
 
 import hpack
 
+from raw_http2 import (CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PREFACE, PRIORITY,
+                       RST, SETTINGS, WINDOW, Peer, frame, message, request_head, tls_context)
+
 SERVER, CERTIFICATES = (pathlib.Path(arg) for arg in sys.argv[1:3])
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, PRIORITY, RST, SETTINGS, PING, GOAWAY, WINDOW, CONTINUATION = 0, 1, 2, 3, 4, 6, 7, 8, 9
-END_STREAM, ACK, END_HEADERS = 1, 1, 4
 MEBIBYTE = 1 << 20
 SANITIZED = len(sys.argv) > 3 and sys.argv[3] != ""  # measures nothing then
 MEMORY_LIMIT = 64 * MEBIBYTE
 CPU_LIMIT_MS = 100
-
-
-def frame(kind, flags, stream, payload=b""):
-    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
-
-
-def request_head(method="Say", extra=()):
-    return [(":method", "POST"), (":scheme", "https"), (":path", "/berth.test.Echo/" + method),
-            (":authority", "localhost"), ("te", "trailers"), ("content-type", "application/grpc"), *extra]
-
-
-def message(payload, length=None, flag=0):
-    return struct.pack(">BI", flag, len(payload) if length is None else length) + payload
 
 
 def echo_request(count=0, reply_bytes=0):
@@ -48,70 +35,6 @@ def echo_request(count=0, reply_bytes=0):
             value >>= 7
         return out + bytes([value])
     return b"\x10" + varint(count) + b"\x18" + varint(reply_bytes)
-
-
-def tls_context():
-    context = ssl.create_default_context(cafile=CERTIFICATES / "ca.crt")
-    context.load_cert_chain(CERTIFICATES / "client.crt", CERTIFICATES / "client.key")
-    context.set_alpn_protocols(["h2"])
-    return context
-
-
-class Peer:
-    """A connection that says what it likes."""
-
-    def __init__(self, port, settings=b""):
-        raw = socket.create_connection(("127.0.0.1", port))
-        self.socket = tls_context().wrap_socket(raw, server_hostname="localhost")
-        self.socket.settimeout(10)
-        self.encoder = hpack.Encoder()
-        self.is_closed = False
-        self.received = b""
-        self.send(PREFACE + frame(SETTINGS, 0, 0, settings))
-
-    def send(self, data):
-        """False when the server has closed the connection."""
-        try:
-            self.socket.sendall(data)
-        except (ssl.SSLError, OSError):
-            self.is_closed = True
-        return not self.is_closed
-
-    def open(self, stream, flags=0, method="Say", extra=()):
-        return self.send(frame(HEADERS, END_HEADERS | flags, stream,
-                               self.encoder.encode(request_head(method, extra))))
-
-    def flood(self, data, total_bytes):
-        """Sends `data` again and again without reading, until it was total_bytes or the end."""
-        sent = 0
-        self.socket.settimeout(1)
-        while sent < total_bytes and self.send(data):
-            sent += len(data)
-        return sent
-
-    def frames(self, patience=0.5):
-        """What the server has said since, as (kind, flags, stream, payload)."""
-        self.socket.settimeout(patience)
-        try:
-            while chunk := self.socket.recv(1 << 16):
-                self.received += chunk
-            self.is_closed = True
-        except (socket.timeout, TimeoutError):
-            pass
-        except (ssl.SSLError, OSError):
-            self.is_closed = True
-        found = []
-        while len(self.received) >= 9:
-            length = struct.unpack(">I", b"\0" + self.received[:3])[0]
-            if len(self.received) < 9 + length:
-                break
-            kind, flags, stream = struct.unpack(">BBI", self.received[3:9])
-            found.append((kind, flags, stream, self.received[9:9 + length]))
-            self.received = self.received[9 + length:]
-        return found
-
-    def close(self):
-        self.socket.close()
 
 
 class Server:
@@ -159,7 +82,7 @@ class Attack(unittest.TestCase):
             self.assertLess(peak, MEMORY_LIMIT)
 
     def check_service(self):
-        peer = Peer(self.server.port)
+        peer = Peer(self.server.port, CERTIFICATES)
         peer.open(1)
         peer.send(frame(DATA, END_STREAM, 1, message(b"")))
         begun = time.monotonic()
@@ -168,7 +91,7 @@ class Attack(unittest.TestCase):
         peer.close()
 
     def attack(self, settings=b""):
-        peer = Peer(self.server.port, settings)
+        peer = Peer(self.server.port, CERTIFICATES, settings)
         self.peers.append(peer)
         return peer
 
@@ -202,7 +125,7 @@ class Attack(unittest.TestCase):
                 stream = 2 * streams + 1
                 burst += frame(HEADERS, END_HEADERS, stream, peer.encoder.encode(request_head()))
                 burst += frame(DATA, END_STREAM, stream, slow)
-                burst += frame(WINDOW, 0, stream, struct.pack(">I", 0))  # a protocol error
+                burst += frame(WINDOW, 0, stream, struct.pack(">I", (1 << 31) - 1))  # overflows
                 streams += 1
             peer.send(burst)
         self.assert_cut_off(peer, streams, 2000)
@@ -366,6 +289,8 @@ class Attack(unittest.TestCase):
 class Strangers(unittest.TestCase):
     """Peers without a certificate."""
 
+    # UBSan looks at memory through a pipe; without descriptors it takes every object for invalid.
+    @unittest.skipIf(SANITIZED, "SKIPPED: the sanitizers need descriptors of their own")
     def test_no_descriptors_left(self):
         server = Server(fd_limit=64)
         held = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(300)]
@@ -375,7 +300,7 @@ class Strangers(unittest.TestCase):
         for stranger in held:
             stranger.close()
         begun = time.monotonic()
-        peer = Peer(server.port)
+        peer = Peer(server.port, CERTIFICATES)
         peer.open(1)
         peer.send(frame(DATA, END_STREAM, 1, message(b"")))
         self.assertTrue(any(f[0] == HEADERS for f in peer.frames(1)))
@@ -399,12 +324,12 @@ class Strangers(unittest.TestCase):
             server.stop()
 
     def test_tls12_is_refused(self):
-        context = tls_context()
+        context = tls_context(CERTIFICATES)
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         self.assertRegex(self.refused(context), "(?i)protocol version|alert")
 
     def test_other_protocols_are_refused(self):
-        context = tls_context()
+        context = tls_context(CERTIFICATES)
         context.set_alpn_protocols(["http/1.1"])
         self.assertRegex(self.refused(context), "(?i)no application protocol|alert")
 

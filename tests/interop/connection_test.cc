@@ -121,6 +121,23 @@ TEST(Connection, TheCallAgeOfTheServerIsADeadline) {
   loop.run(test(loop));
 }
 
+TEST(Connection, ADeadlineFreesTheStreamOfAClientThatDoesNotRead) {
+  Loopback loop({.streams = 1, .call_age = 50ms});
+  loop.serve();
+  const auto test = [](Loopback& on) -> asio::awaitable<void> {
+    Channel channel(on.io.get_executor(), on.channel_options());
+    EchoRequest request;
+    request.set_count(100'000);
+    request.set_reply_bytes(1000);
+    const auto unread = co_await channel.server_stream<EchoReply>("berth.test.Echo/Count", request);
+    EXPECT_TRUE(unread);
+    const auto reply = co_await say(channel, {.timeout = 10s});
+    EXPECT_TRUE(reply) << reply.error().message;
+    co_await channel.close();
+  };
+  loop.run(test(loop));
+}
+
 TEST(Connection, ADrainIsBounded) {
   Loopback loop({.drain = 100ms});
   loop.serve();

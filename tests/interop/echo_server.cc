@@ -4,6 +4,7 @@
 #include "rpc/health.h"
 #include "rpc/reflection.h"
 #include "tests/interop/echo_service.h"
+#include "tests/interop/test_service.h"
 
 #include <csignal>
 #include <cstdio>
@@ -65,6 +66,7 @@ int run(int argc, char** argv) {
   health.add_to(server);
   health.set("", rpc::Health::Status::kServing);
   health.set("berth.test.Echo", rpc::Health::Status::kServing);
+  add_test_service(server);
   rpc::add_reflection(server);
   auto ready = server.require_complete("berth.test.Echo");
   if (ready) ready = server.listen();

@@ -48,7 +48,7 @@ void read_ports(const toml::value& table, PolicyRule& rule) {
   const auto read = [&](std::string_view digits) {
     std::uint32_t value = 0;
     const auto [end, error] = std::from_chars(digits.begin(), digits.end(), value);
-    if (error != std::errc() || end != digits.end())
+    if (error != std::errc() || end != digits.end() || value == 0)
       complain(toml::find(table, "ports"), "ports are \"22\" or \"80-90\"");
     return value;
   };
