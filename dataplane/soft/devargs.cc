@@ -25,13 +25,10 @@ int collect(const char* key, const char* value, void* pairs) {
 }  // namespace
 
 std::expected<SwitchConfig, std::string> parse_devargs(const char* text) {
-  static constexpr std::array kKeys{"uplink",       "max_meters",
-                                    "fault_refuse", "fault_stall",
-                                    "fault_reset",  "function",
-                                    "max_rules",    "max_counters",
-                                    "max_groups",   "max_encaps",
-                                    "match_dwords", "mbufs",
-                                    "agent_ring",   static_cast<const char*>(nullptr)};
+  static constexpr std::array kKeys{
+      "uplink",      "flow_cache",   "max_meters", "fault_refuse", "fault_stall",
+      "fault_reset", "function",     "max_rules",  "max_counters", "max_groups",
+      "max_encaps",  "match_dwords", "mbufs",      "agent_ring",   static_cast<const char*>(nullptr)};
   const std::unique_ptr<rte_kvargs, KvargsDeleter> arguments(
       rte_kvargs_parse(text != nullptr ? text : "", kKeys.data()));
   if (arguments == nullptr)
@@ -40,7 +37,7 @@ std::expected<SwitchConfig, std::string> parse_devargs(const char* text) {
   rte_kvargs_process(arguments.get(), nullptr, &collect, &pairs);
 
   SwitchConfig config;
-  const std::array<std::pair<std::string_view, std::uint32_t*>, 11> numbers{{
+  const std::array<std::pair<std::string_view, std::uint32_t*>, 12> numbers{{
       {"max_rules", &config.pools.rules},
       {"max_counters", &config.pools.counters},
       {"max_groups", &config.pools.groups},
@@ -48,6 +45,7 @@ std::expected<SwitchConfig, std::string> parse_devargs(const char* text) {
       {"match_dwords", &config.limits.match_dwords},
       {"mbufs", &config.mbufs},
       {"agent_ring", &config.agent_ring},
+      {"flow_cache", &config.cached_flows},
       {"max_meters", &config.pools.meters},
       {"fault_refuse", &config.faults.refuse_create},
       {"fault_stall", &config.faults.stall_after},
@@ -64,7 +62,7 @@ std::expected<SwitchConfig, std::string> parse_devargs(const char* text) {
         if (name != key) continue;
         const char* end = value.data() + value.size();
         const auto parsed = std::from_chars(value.data(), end, *number);
-        if (parsed.ec != std::errc() || parsed.ptr != end || *number == 0) {
+        if (parsed.ec != std::errc() || parsed.ptr != end || (*number == 0 && key != "flow_cache")) {
           return std::unexpected(key + "= needs a number above 0");
         }
       }

@@ -30,7 +30,7 @@ SoftSwitch::SoftSwitch(std::string name, const SwitchConfig& config)
     : name_(std::move(name)),
       config_(config),
       rules_(config.pools),
-      forwarder_(rules_, ports_),
+      forwarder_(rules_, ports_, config.cached_flows),
       meters_(config.pools.meters, rules_),
       queues_(
           rules_, faults_,
