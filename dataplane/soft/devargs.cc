@@ -26,9 +26,10 @@ int collect(const char* key, const char* value, void* pairs) {
 
 std::expected<SwitchConfig, std::string> parse_devargs(const char* text) {
   static constexpr std::array kKeys{
-      "uplink",       "max_meters", "fault_refuse", "fault_stall", "fault_reset",
-      "function",     "max_rules",  "max_counters", "max_groups",  "max_encaps",
-      "match_dwords", "mbufs",      "agent_ring",   "idle_nap",    static_cast<const char*>(nullptr)};
+      "uplink",       "flow_cache",  "max_meters", "fault_refuse",
+      "fault_stall",  "fault_reset", "function",   "max_rules",
+      "max_counters", "max_groups",  "max_encaps", "match_dwords",
+      "mbufs",        "agent_ring",  "idle_nap",   static_cast<const char*>(nullptr)};
   const std::unique_ptr<rte_kvargs, KvargsDeleter> arguments(
       rte_kvargs_parse(text != nullptr ? text : "", kKeys.data()));
   if (arguments == nullptr)
@@ -37,7 +38,7 @@ std::expected<SwitchConfig, std::string> parse_devargs(const char* text) {
   rte_kvargs_process(arguments.get(), nullptr, &collect, &pairs);
 
   SwitchConfig config;
-  const std::array<std::pair<std::string_view, std::uint32_t*>, 12> numbers{{
+  const std::array<std::pair<std::string_view, std::uint32_t*>, 13> numbers{{
       {"max_rules", &config.pools.rules},
       {"max_counters", &config.pools.counters},
       {"max_groups", &config.pools.groups},
@@ -46,6 +47,7 @@ std::expected<SwitchConfig, std::string> parse_devargs(const char* text) {
       {"mbufs", &config.mbufs},
       {"agent_ring", &config.agent_ring},
       {"idle_nap", &config.idle_nap_us},
+      {"flow_cache", &config.cached_flows},
       {"max_meters", &config.pools.meters},
       {"fault_refuse", &config.faults.refuse_create},
       {"fault_stall", &config.faults.stall_after},
@@ -62,7 +64,7 @@ std::expected<SwitchConfig, std::string> parse_devargs(const char* text) {
         if (name != key) continue;
         const char* end = value.data() + value.size();
         const auto parsed = std::from_chars(value.data(), end, *number);
-        if (parsed.ec != std::errc() || parsed.ptr != end || *number == 0) {
+        if (parsed.ec != std::errc() || parsed.ptr != end || (*number == 0 && key != "flow_cache")) {
           return std::unexpected(key + "= needs a number above 0");
         }
       }

@@ -4,6 +4,7 @@
 //   max_rules= max_counters= max_groups= max_encaps= max_meters=   sizes of the fixed pools
 //   match_dwords=    4-byte selectors of the match definer that rules may use (5; 11 on the newest NICs)
 //   mbufs=           packet buffers for all ports together
+//   flow_cache=      flows that the cache remembers; 0 switches it off
 //   agent_ring=      packets that wait for the agent, per port and direction
 //   idle_nap=        microseconds that the worker sleeps between rounds when no packets come (never)
 //   fault_refuse= fault_stall= fault_reset=   faults on request (faults.h)
@@ -27,6 +28,7 @@ struct SwitchConfig {
   std::uint32_t mbufs = 0;  // 0: by the number of ports
   std::uint32_t agent_ring = 512;
   std::uint32_t idle_nap_us = 0;  // microseconds; 0: the worker never sleeps
+  std::uint32_t cached_flows = 1U << 18;
   FaultPlan faults;
 };
 

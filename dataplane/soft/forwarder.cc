@@ -59,49 +59,123 @@ void Forwarder::drain() {
 void Forwarder::take_up(PortIndex index, std::span<rte_mbuf*> packets) {
   SwitchPort& port = *ports_[index];
   for (rte_mbuf* packet : packets) rte_prefetch0(rte_pktmbuf_mtod(packet, const void*));
-  for (std::size_t i = 0; i < packets.size(); ++i) {
-    port.counters.received.add(packets[i]->pkt_len);
-    if (!normalize(packets[i])) {
-      drop_malformed(port, *packets[i]);
-      packets[i] = nullptr;
+  std::uint64_t bytes = 0;
+  std::size_t count = 0;
+  for (rte_mbuf* packet : packets) {
+    bytes += packet->pkt_len;
+    if (!normalize(packet)) {
+      drop_malformed(port, *packet);
       continue;
     }
-    parse(rte_pktmbuf_mtod(packets[i], const std::uint8_t*), packets[i]->data_len, index, parsed_[i]);
+    parse(rte_pktmbuf_mtod(packet, const std::uint8_t*), packet->data_len, index, parsed_[count]);
+    if (parsed_[count].fields.outer.presence == 0) {
+      drop_malformed(port, *packet);
+      continue;
+    }
+    packets[count++] = packet;
   }
-  for (std::size_t i = 0; i < packets.size(); ++i) {
-    if (packets[i] != nullptr) switch_packet(port, *packets[i], parsed_[i]);
+  port.counters.received.add(packets.size(), bytes);
+
+  const CacheMask* mask = cache_ != nullptr ? rules_.cache_keys().mask(index) : nullptr;
+  if (mask == nullptr) {
+    for (std::size_t i = 0; i < count; ++i) walk_groups(port, *packets[i], parsed_[i], nullptr);
+    return;
+  }
+  const CacheStamp stamp = rules_.cache_keys().stamp(index, *mask);
+  look_up(count, *mask, stamp);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (paths_[i] != nullptr) {
+      follow_path(port, *packets[i], parsed_[i], *paths_[i]);
+      continue;
+    }
+    new_paths_[i] = {};
+    walk_groups(port, *packets[i], parsed_[i], &new_paths_[i]);
+  }
+  // Only now: a path of the burst may lie where a new one is put.
+  for (std::size_t i = 0; i < count; ++i) {
+    if (paths_[i] == nullptr && new_paths_[i].count != 0) {
+      cache_->remember(lookups_[i], mask->words.count, stamp, new_paths_[i]);
+    }
   }
 }
 
-void Forwarder::switch_packet(SwitchPort& source, rte_mbuf& packet, ParsedPacket& parsed) {
-  if (parsed.fields.outer.presence == 0) return drop_malformed(source, packet);
+void Forwarder::look_up(std::size_t count, const CacheMask& mask, CacheStamp stamp) {
+  const std::size_t words = mask.words.count;
+  for (std::size_t i = 0; i < count; ++i) cache_->prepare(parsed_[i].fields, mask.words, lookups_[i]);
+  for (std::size_t i = 0; i < count; ++i) paths_[i] = cache_->probe(lookups_[i], words, stamp);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (paths_[i] == nullptr) continue;
+    if (!FlowCache::holds(*paths_[i], lookups_[i], words)) {
+      paths_[i] = nullptr;
+      continue;
+    }
+    for (std::size_t rule = 0; rule < paths_[i]->count; ++rule) rte_prefetch0(paths_[i]->rules[rule]);
+  }
+}
+
+void Forwarder::follow_path(SwitchPort& source, rte_mbuf& packet, ParsedPacket& parsed,
+                            const FlowPath& path) {
+  const std::size_t count = path.count;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!apply(*path.rules[i], source, packet, parsed)) return;
+  }
+  if (path.is_miss) return give_to_agent(source, packet);
+  leave(*path.rules[count - 1], source, packet, parsed);
+}
+
+void Forwarder::walk_groups(SwitchPort& source, rte_mbuf& packet, ParsedPacket& parsed, FlowPath* path) {
+  bool is_cacheable = path != nullptr;
+  const auto forget = [&] {
+    if (path != nullptr) path->count = 0;
+  };
   const Group* group = &rules_.root();
   while (true) {
     Rule* rule = group->find(parsed.fields);
-    if (rule == nullptr) return give_to_agent(source, packet);
-    // Bytes are those of the packet as it reached the rule.
-    if (rule->count) rule->counter.add(packet.pkt_len);
-    if (rule->has_extra != 0 && !apply_extra(rule->extra(), packet, parsed.fields)) {
-      return rte_pktmbuf_free(&packet);
+    if (rule == nullptr) {
+      if (is_cacheable) path->is_miss = true;
+      return give_to_agent(source, packet);
     }
-    if (rule->decap && !pop_encap(packet, parsed)) return drop_malformed(source, packet);
-    if (rule->modify_bytes_ != 0) {
+    const bool has_effect = rule->count || rule->decap || rule->has_extra != 0 || rule->writes_packet != 0 ||
+                            rule->fate != Fate::kJump;
+    // A colour decides about later matches, so it cannot be replayed.
+    const bool colours = rule->has_extra != 0 && !rule->extra().meter_drops_red;
+    if (is_cacheable && (colours || (has_effect && !path->append(rule)))) {
+      is_cacheable = false;
+      forget();
+    }
+    if (!apply(*rule, source, packet, parsed)) return forget();
+    if (rule->modify_bytes_ != 0 && rule->writes_packet == 0) {
       apply_modifies(rule->modifies(), rte_pktmbuf_mtod(&packet, std::uint8_t*), parsed);
     }
-    switch (rule->fate) {
-      case Fate::kJump:
-        group = rule->target.group;
-        break;
-      case Fate::kDrop:
-        return rte_pktmbuf_free(&packet);
-      case Fate::kPort:
-        if (const Encap* encap = rule->target.encap; encap != nullptr) {
-          const std::uint16_t entropy = flow_entropy_port(parsed.fields.outer);
-          if (!push_encap(packet, encap->header, entropy)) return drop_malformed(source, packet);
-        }
-        return send(*ports_[rule->port], packet);
-    }
+    if (rule->fate != Fate::kJump) return leave(*rule, source, packet, parsed);
+    group = rule->target.group;
   }
+}
+
+bool Forwarder::apply(Rule& rule, SwitchPort& source, rte_mbuf& packet, ParsedPacket& parsed) {
+  // Bytes are those of the packet as it reached the rule.
+  if (rule.count) rule.counter.add(packet.pkt_len);
+  if (rule.has_extra != 0 && !apply_extra(rule.extra(), packet, parsed.fields)) {
+    rte_pktmbuf_free(&packet);
+    return false;
+  }
+  if (rule.decap && !pop_encap(packet, parsed)) {
+    drop_malformed(source, packet);
+    return false;
+  }
+  if (rule.writes_packet != 0) {
+    apply_modifies(rule.modifies(), rte_pktmbuf_mtod(&packet, std::uint8_t*), parsed);
+  }
+  return true;
+}
+
+void Forwarder::leave(const Rule& rule, SwitchPort& source, rte_mbuf& packet, const ParsedPacket& parsed) {
+  if (rule.fate == Fate::kDrop) return rte_pktmbuf_free(&packet);
+  if (const Encap* encap = rule.target.encap; encap != nullptr) {
+    const std::uint16_t entropy = flow_entropy_port(parsed.fields.outer);
+    if (!push_encap(packet, encap->header, entropy)) return drop_malformed(source, packet);
+  }
+  send(*ports_[rule.port], packet);
 }
 
 bool Forwarder::apply_extra(RuleExtra& extra, const rte_mbuf& packet, FieldVector& fields) const {

@@ -4,6 +4,7 @@
 // touches rules only inside a Grace::WorkerSection, takes no lock and allocates nothing.
 #pragma once
 
+#include "dataplane/soft/flow_cache.h"
 #include "dataplane/soft/parser.h"
 #include "dataplane/soft/rule_book.h"
 #include "dataplane/soft/switch_port.h"
@@ -20,7 +21,10 @@ class Forwarder {
  public:
   using Ports = std::vector<std::unique_ptr<SwitchPort>>;
 
-  Forwarder(RuleBook& rules, Ports& ports) : rules_(rules), ports_(ports) {}
+  // `cached_flows` of 0 means no flow cache.
+  Forwarder(RuleBook& rules, Ports& ports, std::uint32_t cached_flows) : rules_(rules), ports_(ports) {
+    if (cached_flows != 0) cache_ = std::make_unique<FlowCache>(cached_flows);
+  }
 
   // One round over all ports. Returns the number of packets that were taken up.
   std::uint32_t run();
@@ -34,7 +38,14 @@ class Forwarder {
 
  private:
   void take_up(PortIndex index, std::span<rte_mbuf*> packets);
-  void switch_packet(SwitchPort& source, rte_mbuf& packet, ParsedPacket& parsed);
+  // Stages of a burst, so that what one packet needs is loaded while another is worked on.
+  void look_up(std::size_t count, const CacheMask& mask, CacheStamp stamp);
+  void follow_path(SwitchPort& source, rte_mbuf& packet, ParsedPacket& parsed, const FlowPath& path);
+  // The long way, through the groups. `path` is null when there is nothing to remember it by.
+  void walk_groups(SwitchPort& source, rte_mbuf& packet, ParsedPacket& parsed, FlowPath* path);
+  // What a rule does short of its fate. False when the packet is gone.
+  bool apply(Rule& rule, SwitchPort& source, rte_mbuf& packet, ParsedPacket& parsed);
+  void leave(const Rule& rule, SwitchPort& source, rte_mbuf& packet, const ParsedPacket& parsed);
   // Age, meter and shared counter of a rule. False when the meter drops the packet.
   bool apply_extra(RuleExtra& extra, const rte_mbuf& packet, FieldVector& fields) const;
   void send(SwitchPort& port, rte_mbuf& packet);
@@ -46,7 +57,13 @@ class Forwarder {
   Ports& ports_;
   std::atomic<bool> is_running_ = false;
   std::uint64_t now_ = 0;  // TSC of this iteration
+  std::unique_ptr<FlowCache> cache_;
+
+  // Of the burst at hand.
   std::array<ParsedPacket, kBurst> parsed_{};
+  std::array<FlowCache::Lookup, kBurst> lookups_{};
+  std::array<const FlowPath*, kBurst> paths_{};  // null: not in the cache
+  std::array<FlowPath, kBurst> new_paths_{};
 };
 
 }  // namespace berth::soft

@@ -41,9 +41,10 @@ struct alignas(64) Rule {
     Group* group;        // Fate::kJump
     const Encap* encap;  // Fate::kPort, or null
   } target;
-  std::uint32_t table : 31;  // id of the table that holds the rule
+  std::uint32_t table : 30;  // id of the table that holds the rule
   std::uint32_t has_extra : 1;
-  PortIndex port;  // Fate::kPort
+  std::uint32_t writes_packet : 1;  // some modification is of more than a tag
+  PortIndex port;                   // Fate::kPort
   Fate fate : 2;
   bool decap : 1;
   bool count : 1;

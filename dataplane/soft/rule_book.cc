@@ -13,6 +13,16 @@
 namespace berth::soft {
 namespace {
 
+// Every rule matches its whole source port.
+PortIndex port_of(const Rule& rule, const RuleTable& table) {
+  constexpr std::size_t kPortWord = offsetof(FieldVector, port) / 8;
+  FieldWords words{};
+  for (std::size_t i = 0; i < table.mask().count; ++i) {
+    if (table.mask().index[i] == kPortWord) words[kPortWord] = rule.key()[i];
+  }
+  return std::bit_cast<FieldVector>(words).port;
+}
+
 bool has_rule_of(const RuleTable& table, PortIndex port) {
   bool found = false;
   const MaskWords& mask = table.mask();
@@ -106,6 +116,11 @@ Rule* RuleBook::new_rule(const MaskWords& mask, const KeyWords& key, const Actio
   auto* payload = static_cast<std::byte*>(memory) + offsetof(Rule, payload);
   std::memcpy(payload, key.data(), mask.count * sizeof(std::uint64_t));
   rule->has_extra = actions.needs_extra() ? 1 : 0;
+  rule->writes_packet =
+      std::ranges::any_of(actions.modifies,
+                          [](const Modify& modify) { return modify.field != ModifyField::kTag; })
+          ? 1
+          : 0;
   if (!packed_.empty())
     std::memcpy(payload + mask.count * sizeof(std::uint64_t), packed_.data(), packed_.size());
   return rule;
@@ -174,9 +189,10 @@ RuleResult<Rule*> RuleBook::create(std::uint32_t group_id, std::uint32_t priorit
   (*table)->masked_key(match.key, key);
   Rule* rule = new_rule(mask, key, actions);
   rule->target = target;
-  rule->table = (*table)->id() & 0x7fffffffU;
+  rule->table = (*table)->id() & 0x3fffffffU;
   if (actions.needs_extra()) bind_extra(rule, actions);
   (*table)->insert(rule, grace_);
+  cache_keys_.rule_added(match.key.port, match.mask, grace_);
   ++rules_;
   counters_ += actions.count ? 1 : 0;
   return rule;
@@ -191,7 +207,9 @@ void RuleBook::destroy(Rule* rule) {
 void RuleBook::destroy_locked(Rule* rule) {
   RuleTable* table = tables_[rule->table];
   Group* group = groups_.at(table->group()).get();
+  const PortIndex port = port_of(*rule, *table);
   table->erase(rule, grace_);
+  cache_keys_.rule_removed(port);
   if (table->size() == 0) {
     tables_[table->id()] = nullptr;
     free_tables_.push_back(table->id());

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "dataplane/soft/action_list.h"
+#include "dataplane/soft/cache_key.h"
 #include "dataplane/soft/encap_pool.h"
 #include "dataplane/soft/grace.h"
 #include "dataplane/soft/group.h"
@@ -87,6 +88,7 @@ class RuleBook {
   void wait_for_worker();
 
   const Group& root() const { return *root_; }
+  const CacheKeys& cache_keys() const { return cache_keys_; }
   Grace& grace() { return grace_; }
 
  private:
@@ -107,6 +109,7 @@ class RuleBook {
   SlabPool slab_;
   EncapPool encaps_;
   JumpGraph jumps_;
+  CacheKeys cache_keys_;
   std::unordered_map<std::uint32_t, std::unique_ptr<Group>> groups_;
   Group* root_ = nullptr;
   std::vector<RuleTable*> tables_;  // by id; null when free

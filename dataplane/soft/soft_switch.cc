@@ -26,7 +26,7 @@ SoftSwitch::SoftSwitch(std::string name, const SwitchConfig& config)
     : name_(std::move(name)),
       config_(config),
       rules_(config.pools),
-      forwarder_(rules_, ports_),
+      forwarder_(rules_, ports_, config.cached_flows),
       idle_nap_(config.idle_nap_us),
       meters_(config.pools.meters, rules_),
       queues_(

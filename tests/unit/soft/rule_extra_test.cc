@@ -162,7 +162,7 @@ TEST_F(RuleExtraTest, AResetLosesAllRulesAndIsTold) {
 }
 
 TEST(RuleExtraArguments, FaultsCanBeGivenAsDeviceArguments) {
-  SwitchHarness net(1, ",fault_refuse=1");
+  SwitchHarness net(1, ",fault_refuse=1,flow_cache=0");
   EXPECT_EQ(net.refusal("group 1 pattern from:vf0 / eth / end actions drop / end"),
             "ENOMEM: refused on request");
 }

@@ -19,7 +19,8 @@ namespace berth::soft::test {
 
 class SwitchHarness {
  public:
-  explicit SwitchHarness(std::size_t functions = 2, const std::string& more_arguments = "");
+  // A small flow cache by default; tests of the long way switch it off with ",flow_cache=0".
+  explicit SwitchHarness(std::size_t functions = 2, const std::string& more_arguments = ",flow_cache=1024");
   ~SwitchHarness();
   SwitchHarness(const SwitchHarness&) = delete;
   SwitchHarness& operator=(const SwitchHarness&) = delete;
