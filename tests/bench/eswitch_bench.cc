@@ -1,12 +1,13 @@
 // CPU time of the software eSwitch per packet, through the full pipeline.
 //
 //   bench_eswitch encap|decap|source FLOWS [SECONDS]     one line of JSON
-//   bench_eswitch pcap encap|decap FLOWS FILE            only writes the packets, for others to replay
+//   bench_eswitch --json                                 all cases, beside Open vSwitch; one line of JSON
 //
 // Packets come from net_pcap (preloaded, replayed without end) and end in net_null; everything runs on this
 // one thread, whose CPU time is what counts. "source" is the same without a switch in between: what source
 // and sink cost by themselves.
 #include "tests/bench/bench_pipeline.h"
+#include "tests/bench/ovs_comparison.h"
 #include "tests/unit/soft/flow_text.h"
 
 #include <algorithm>
@@ -167,13 +168,9 @@ Measured measure_switch(bool encap, const std::string& pcap, std::uint32_t flows
 }
 
 int run(const std::vector<std::string>& words) {
-  if (words.size() == 4 && words[0] == "pcap") {
-    const auto flows = static_cast<std::uint32_t>(std::stoul(words[2]));
-    write_pcap(words[3], words[1] == "encap" ? encap_packets(flows) : decap_packets(flows));
-    return 0;
-  }
+  if (words.size() == 1 && words[0] == "--json") return compare_with_ovs();
   if (words.size() < 2) {
-    std::fprintf(stderr, "usage: bench_eswitch encap|decap|source FLOWS [SECONDS]\n");
+    std::fprintf(stderr, "usage: bench_eswitch encap|decap|source FLOWS [SECONDS] | --json\n");
     return 2;
   }
   const std::string& what = words[0];

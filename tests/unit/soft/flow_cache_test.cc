@@ -158,7 +158,7 @@ TEST(FlowCache, AgreesWithTheLongWayOnRandomTraffic) {
   for (int step = 0; step < 600; ++step) {
     if (rules.size() < 40 && below(3) != 0) {
       const std::string text = random_rule();
-      if (cached.refusal(text).empty()) rules.push_back({cached.create(text), plain.create(text)});
+      if (plain.refusal(text).empty()) rules.push_back({cached.create(text), plain.create(text)});
     } else if (!rules.empty()) {
       std::swap(rules[below(static_cast<unsigned>(rules.size()))], rules.back());
       cached.destroy(rules.back().cached);
