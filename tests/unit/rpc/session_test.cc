@@ -231,6 +231,17 @@ TEST(Session, LosingTheTransportEndsEveryCall) {
   EXPECT_TRUE(pair.has(pair.server.take_events(), Kind::kClosed, id));
 }
 
+TEST(Session, WhatCameBeforeTheLossIsStillRead) {
+  SessionPair pair;
+  const auto id = pair.call();
+  ASSERT_TRUE(pair.run());
+  pair.server.write(id, "one");
+  ASSERT_TRUE(pair.run());
+  pair.client.abandon({.code = Code::kUnavailable, .message = "connection reset"});
+  EXPECT_EQ(pair.client.read(id).message, "one");
+  EXPECT_EQ(pair.client.read(id).error.code, Code::kUnavailable);
+}
+
 TEST(Session, GarbageEndsTheConnection) {
   SessionPair pair;
   const auto taken = pair.feed(pair.server, "GET / HTTP/1.1\r\n\r\n");
