@@ -64,23 +64,29 @@ Error ChannelCall::final_error() const {
 Task<std::optional<std::string>> ChannelCall::read() {
   const auto self = shared_from_this();
   while (true) {
-    if (local_end_) co_return std::unexpected(*local_end_);
-    auto next = session().read(stream_);
-    switch (next.kind) {
-      case core::ReadResult::Kind::kMessage:
-        if (session().wants_write()) connection_->link().flush_soon();  // credit for the server
-        co_return std::move(next.message);
-      case core::ReadResult::Kind::kEnd:
-        co_return std::optional<std::string>();
-      case core::ReadResult::Kind::kFailed:
-        end_with(next.error);  // our own verdict, e.g. a message over the limit
-        co_return std::unexpected(std::move(next.error));
-      case core::ReadResult::Kind::kNotYet:
-        break;
-    }
+    if (auto next = try_read()) co_return *std::move(next);
     const bool woken = co_await readable_.wait();
     if (!woken) co_return cancelled();
   }
+}
+
+std::optional<Result<std::optional<std::string>>> ChannelCall::try_read() {
+  using Kind = core::ReadResult::Kind;
+  if (local_end_) return std::unexpected(*local_end_);
+  auto next = session().read(stream_);
+  switch (next.kind) {
+    case Kind::kMessage:
+      if (session().wants_write()) connection_->link().flush_soon();  // credit for the peer
+      return std::optional(std::move(next.message));
+    case Kind::kEnd:
+      return Result<std::optional<std::string>>(std::nullopt);
+    case Kind::kFailed:
+      end_with(next.error);  // our own verdict, e.g. a message over the limit
+      return std::unexpected(std::move(next.error));
+    case Kind::kNotYet:
+      break;
+  }
+  return std::nullopt;
 }
 
 void ChannelCall::write_only(std::string message) {

@@ -21,6 +21,7 @@ class ChannelCall : public ClientCall, public std::enable_shared_from_this<Chann
   void on_event(core::Event::Kind kind);
 
   Task<std::optional<std::string>> read() override;
+  std::optional<Result<std::optional<std::string>>> try_read() override;
   Task<void> write(std::string message) override;
   void writes_done() override;
   Task<void> finish() override;

@@ -29,21 +29,27 @@ ServerCall::ServerCall(asio::any_io_executor executor, std::shared_ptr<net::Link
 Task<std::optional<std::string>> ServerCall::read() {
   const auto self = shared_from_this();
   while (true) {
-    auto next = link_->session().read(stream_);
-    switch (next.kind) {
-      case core::ReadResult::Kind::kMessage:
-        if (link_->session().wants_write()) link_->flush_soon();  // credit for the peer
-        co_return std::move(next.message);
-      case core::ReadResult::Kind::kEnd:
-        co_return std::optional<std::string>();
-      case core::ReadResult::Kind::kFailed:
-        co_return std::unexpected(std::move(next.error));
-      case core::ReadResult::Kind::kNotYet:
-        break;
-    }
+    if (auto next = try_read()) co_return *std::move(next);
     const bool woken = co_await readable_.wait();
     if (!woken) co_return cancelled();
   }
+}
+
+std::optional<Result<std::optional<std::string>>> ServerCall::try_read() {
+  using Kind = core::ReadResult::Kind;
+  auto next = link_->session().read(stream_);
+  switch (next.kind) {
+    case Kind::kMessage:
+      if (link_->session().wants_write()) link_->flush_soon();  // credit for the peer
+      return std::optional(std::move(next.message));
+    case Kind::kEnd:
+      return Result<std::optional<std::string>>(std::nullopt);
+    case Kind::kFailed:
+      return std::unexpected(std::move(next.error));
+    case Kind::kNotYet:
+      break;
+  }
+  return std::nullopt;
 }
 
 Task<void> ServerCall::write(std::string message) {

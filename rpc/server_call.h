@@ -26,6 +26,7 @@ class ServerCall : public ByteStream, public std::enable_shared_from_this<Server
              std::shared_ptr<CallState> state, const Limits& limits);
 
   Task<std::optional<std::string>> read() override;
+  std::optional<Result<std::optional<std::string>>> try_read() override;
   Task<void> write(std::string message) override;
 
   // Runs the handler and sends its status. Never throws.

@@ -28,8 +28,11 @@ namespace berth::rpc {
 class ByteStream {
  public:
   virtual ~ByteStream() = default;
-  // nullopt: no more will come.
+  // nullopt inside: no more will come.
   virtual Task<std::optional<std::string>> read() = 0;
+  // What read() would return at once; nullopt: it would wait. A coroutine less for each message of a
+  // quick stream.
+  virtual std::optional<Result<std::optional<std::string>>> try_read() = 0;
   virtual Task<void> write(std::string message) = 0;
 };
 
@@ -46,7 +49,12 @@ class Reader {
 
  private:
   static Task<std::optional<T>> read_from(std::shared_ptr<ByteStream> stream) {
-    const auto bytes = co_await stream->read();
+    auto next = stream->try_read();
+    if (!next) {
+      auto waited = co_await stream->read();
+      next.emplace(std::move(waited));
+    }
+    const auto& bytes = *next;
     if (!bytes) co_return pass(bytes);
     if (!*bytes) co_return std::optional<T>();
     std::optional<T> message(std::in_place);
