@@ -243,7 +243,7 @@ TEST(Attach, ANeighbourThatComesMeanwhileIsNoDifference) {
 TEST(Attach, OneRequestIdIsOneRequestEvenWhileItsVpcIsAwaited) {
   AgentWorld world(std::chrono::hours(1));
   std::vector<Result<agent::Operation>> outcomes;
-  const auto attach = [&](const std::string& vm, std::uint8_t octet) -> asio::awaitable<void> {
+  const auto attach = [&](std::string vm, std::uint8_t octet) -> asio::awaitable<void> {
     auto intent = world.intent(vm, "blue", octet);
     intent.request = RequestId::trusted("r-1");
     outcomes.push_back(co_await world.agent.attach(intent));
