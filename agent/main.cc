@@ -182,10 +182,9 @@ Result<void> serve(const agent::Config& config) {
   if (!vtep_port) return pass(vtep_port);
   auto functions = make_functions(config);
   if (!functions) return pass(functions);
+  asio::io_context io(1);  // before the eSwitch, whose control thread resumes coroutines on it
   const auto eswitch = open_eswitch(config, *functions);
   if (!eswitch) return pass(eswitch);
-
-  asio::io_context io(1);
   const auto neighbours = host::Neighbours::open(io.get_executor());
   if (!neighbours) return pass(neighbours);
   Daemon daemon(io, config, *uplink, *std::move(functions), **eswitch, **neighbours);

@@ -1,6 +1,8 @@
 // Runs a blocking function on another executor (a thread pool) and resumes here with its result.
 //
 // The function owns all it needs (captures by value). A caller that is cancelled still waits for its end.
+// LIFETIME: the caller's io_context outlives the worker's threads; a worker touches it a moment longer than
+// the caller waits.
 #pragma once
 
 #include "base/task.h"

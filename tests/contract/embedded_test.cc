@@ -13,6 +13,7 @@ using dataplane::dpdk::EmbeddedEswitch;
 // DPDK starts once a process, so all tests share one.
 struct Embedded {
   static dataplane::Eswitch& eswitch() {
+    (void)loop();
     static const auto instance = [] {
       auto opened =
           EmbeddedEswitch::open_soft({.uplink = {"net_null0", "no-rx=1"},
@@ -35,16 +36,16 @@ TEST(EmbeddedEswitch, TakesEveryRuleOfAWholeHost) {
   std::vector<RuleChange> changes;
   for (const Rule& rule : whole_host(make_vpc_with_policy())) changes.emplace_back(AddRule{rule});
 
-  asio::io_context io;
-  const auto outcomes = run_until_done(io, Embedded::eswitch().apply(changes)).value();
+  const auto outcomes = run_until_done(loop(), Embedded::eswitch().apply(changes)).value();
   for (std::size_t i = 0; i < changes.size(); ++i) {
     EXPECT_TRUE(outcomes[i]) << i << ": " << (outcomes[i] ? "" : outcomes[i].error().message);
   }
-  EXPECT_EQ(run_until_done(io, Embedded::eswitch().read_rules(std::nullopt)).value().size(), changes.size());
+  EXPECT_EQ(run_until_done(loop(), Embedded::eswitch().read_rules(std::nullopt)).value().size(),
+            changes.size());
   std::vector<RuleChange> removals;
   for (const RuleChange& change : changes)
     removals.emplace_back(RemoveRule{std::get<AddRule>(change).rule.key});
-  for (const auto& outcome : run_until_done(io, Embedded::eswitch().apply(removals)).value())
+  for (const auto& outcome : run_until_done(loop(), Embedded::eswitch().apply(removals)).value())
     EXPECT_TRUE(outcome);
 }
 

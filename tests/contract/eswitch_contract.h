@@ -12,6 +12,13 @@
 
 namespace berth::testing {
 
+// The loop of all tests. A backend with threads asks for it before it starts them: what is made first dies
+// last, and its threads may touch the loop until they end.
+inline asio::io_context& loop() {
+  static asio::io_context instance;
+  return instance;
+}
+
 template <typename Backend>
 class EswitchContract : public ::testing::Test {
  protected:
@@ -19,13 +26,13 @@ class EswitchContract : public ::testing::Test {
   using Port = dataplane::EswitchPort;
 
   std::vector<Result<void>> apply(std::vector<dataplane::RuleChange> changes) {
-    return run_until_done(io_, Backend::eswitch().apply(std::move(changes))).value();
+    return run_until_done(loop(), Backend::eswitch().apply(std::move(changes))).value();
   }
   std::vector<dataplane::HeldRule> read(std::optional<Port> owner = std::nullopt) {
-    return run_until_done(io_, Backend::eswitch().read_rules(owner)).value();
+    return run_until_done(loop(), Backend::eswitch().read_rules(owner)).value();
   }
   std::vector<dataplane::PortState> read_ports() {
-    return run_until_done(io_, Backend::eswitch().read_ports()).value();
+    return run_until_done(loop(), Backend::eswitch().read_ports()).value();
   }
 
   static Rule entry(Port port) {
@@ -47,9 +54,6 @@ class EswitchContract : public ::testing::Test {
 
   const Port vf0 = Port::function(0);
   const Port vf1 = Port::function(1);
-
- private:
-  asio::io_context io_;
 };
 
 TYPED_TEST_SUITE_P(EswitchContract);
