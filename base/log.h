@@ -1,5 +1,6 @@
 // The log: one line an event, "event key=value key=value", on standard error (journald adds the
-// rest). Only edges log: main, rpc's server, the reconciler's reports. Libraries return errors.
+// rest). Only edges log: main, the workflows' and the controllers' outcomes. Libraries
+// return errors.
 #pragma once
 
 #include <initializer_list>

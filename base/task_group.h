@@ -35,7 +35,8 @@ class TaskGroup {
   void spawn(std::string name, asio::awaitable<void> task);
   // Idempotent.
   void cancel();
-  // Returns when no task is left, however it ended.
+  // Returns when no task is left, however it ended. From then on the coroutine that called it cannot be
+  // cancelled: joining is the last thing that it does.
   asio::awaitable<void> join();
   std::size_t count() const { return running_.size(); }
 
