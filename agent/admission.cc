@@ -2,6 +2,8 @@
 
 #include "dataplane/pipeline.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace berth::agent {
@@ -11,49 +13,60 @@ std::unexpected<Error> taken(std::string reason, std::string message) {
   return fail(Code::kAlreadyExists, std::move(reason), std::move(message));
 }
 
+bool has_ip(const AttachIntent& intent, const IpAddress& ip) {
+  return std::ranges::find(intent.ips, ip) != intent.ips.end();
+}
+
 }  // namespace
 
-Result<std::uint32_t> check_intent(const AttachIntent& intent, std::uint32_t underlay_mtu_bytes) {
-  if (!intent.ip.is_v4())
-    return fail_field("interface.ip", "IP_FAMILY_UNSUPPORTED", "only IPv4 is supported");
+Result<std::uint32_t> check_intent(const AttachIntent& intent, const UnderlayLimits& underlay) {
+  if (intent.ips.empty()) return fail_field("interface.ips", "NO_IP", "an interface needs an address");
+  if (intent.ips.size() > 2 || (intent.ips.size() == 2 && intent.ips[0].family() == intent.ips[1].family())) {
+    return fail_field("interface.ips", "IP_FAMILY_TWICE", "at most one address of each family");
+  }
   if (intent.mac.is_multicast() || intent.mac.is_zero()) {
     return fail_field("interface.mac", "MAC_NOT_UNICAST",
                       fmt::format("{} is not a unicast address", intent.mac));
   }
-  const std::uint32_t largest = underlay_mtu_bytes - dataplane::kVxlanOverheadBytesV4;
+  const std::uint32_t overhead = dataplane::vxlan_overhead_bytes(underlay.family);
+  const std::uint32_t largest = underlay.mtu_bytes - overhead;
   if (intent.mtu_bytes == 0) return largest;
   if (intent.mtu_bytes > largest) {
     return fail_field("interface.mtu_bytes", "MTU_TOO_LARGE",
                       fmt::format("{} and {} of tunnel headers exceed the underlay's {}", intent.mtu_bytes,
-                                  dataplane::kVxlanOverheadBytesV4, underlay_mtu_bytes));
+                                  overhead, underlay.mtu_bytes));
   }
-  if (intent.mtu_bytes < kMinMtuBytes) {
+  const bool has_v6 = std::ranges::any_of(intent.ips, [](const IpAddress& ip) { return !ip.is_v4(); });
+  const std::uint32_t smallest = has_v6 ? kMinIpv6MtuBytes : kMinMtuBytes;
+  if (intent.mtu_bytes < smallest) {
     return fail_field("interface.mtu_bytes", "MTU_TOO_SMALL",
-                      fmt::format("{} is below {}", intent.mtu_bytes, kMinMtuBytes));
+                      fmt::format("{} is below {}", intent.mtu_bytes, smallest));
   }
   return intent.mtu_bytes;
 }
 
 Result<void> check_against_vpc(const AttachIntent& intent, const dataplane::Vpc& vpc,
                                std::span<const Attachment> local, const IpAddress& own_vtep) {
-  const auto subnet = find_subnet(vpc, intent.ip);
-  if (!subnet) {
-    return fail_field("interface.ip", "IP_OUTSIDE_SUBNET",
-                      fmt::format("{} is in no subnet of VPC {}", intent.ip, vpc.id));
-  }
-  if (is_reserved(*subnet, intent.ip)) {
-    return fail_field(
-        "interface.ip", "IP_RESERVED",
-        fmt::format("{} is the network, broadcast or gateway address of {}", intent.ip, subnet->prefix));
+  for (const IpAddress& ip : intent.ips) {
+    const auto subnet = find_subnet(vpc, ip);
+    if (!subnet) {
+      return fail_field("interface.ips", "IP_OUTSIDE_SUBNET",
+                        fmt::format("{} is in no subnet of VPC {}", ip, vpc.id));
+    }
+    if (is_reserved(*subnet, ip)) {
+      return fail_field(
+          "interface.ips", "IP_RESERVED",
+          fmt::format("{} is the network, broadcast or gateway address of {}", ip, subnet->prefix));
+    }
   }
   for (const Attachment& other : local) {
     if (other.intent.vm == intent.vm) {
       return taken("VM_ALREADY_ATTACHED",
                    fmt::format("VM {} is in VPC {} as {}", intent.vm, vpc.id, other.id));
     }
-    if (other.intent.ip == intent.ip) {
-      return taken("IP_TAKEN",
-                   fmt::format("{} in VPC {} is that of VM {}", intent.ip, vpc.id, other.intent.vm));
+    for (const IpAddress& ip : intent.ips) {
+      if (has_ip(other.intent, ip))
+        return taken("IP_TAKEN", fmt::format("{} in VPC {} is that of VM {}", ip, vpc.id, other.intent.vm));
     }
     if (other.intent.mac == intent.mac) {
       return taken("MAC_TAKEN",
@@ -62,8 +75,8 @@ Result<void> check_against_vpc(const AttachIntent& intent, const dataplane::Vpc&
   }
   for (const dataplane::Mapping& mapping : vpc.mappings) {
     if (mapping.vtep == own_vtep) continue;
-    if (mapping.ip == intent.ip) {
-      return taken("IP_TAKEN", fmt::format("{} in VPC {} is at {}", intent.ip, vpc.id, mapping.vtep));
+    if (has_ip(intent, mapping.ip)) {
+      return taken("IP_TAKEN", fmt::format("{} in VPC {} is at {}", mapping.ip, vpc.id, mapping.vtep));
     }
     if (mapping.mac == intent.mac) {
       return taken("MAC_TAKEN", fmt::format("{} in VPC {} is at {}", intent.mac, vpc.id, mapping.vtep));
@@ -96,6 +109,20 @@ std::vector<dataplane::ResourceError> check_push(const dataplane::VpcSet& vpcs,
       found.push_back({name, std::move(error).in(fmt::format("attached VM {}", intent.vm))});
     }
   }
+  return found;
+}
+
+std::vector<dataplane::ResourceError> check_vteps(const dataplane::Vpc& vpc, const IpAddress& own_vtep) {
+  std::vector<dataplane::ResourceError> found;
+  const auto check = [&](std::string_view kind, const std::string& name, const IpAddress& vtep) {
+    if (vtep.family() == own_vtep.family()) return;
+    found.push_back(
+        {fmt::format("vpc/{}/{}/{}", vpc.id, kind, name),
+         Error{Code::kInvalidArgument,
+               fmt::format("{} is not of the family of this host's {}", vtep, own_vtep), "VTEP_FAMILY"}});
+  };
+  for (const dataplane::Mapping& mapping : vpc.mappings) check("mapping", mapping.ip.str(), mapping.vtep);
+  for (const dataplane::Route& route : vpc.routes) check("route", route.prefix.str(), route.vtep);
   return found;
 }
 

@@ -11,17 +11,28 @@
 
 namespace berth::agent {
 
-// RFC 791: every host must be able to take a packet of this size.
+// Every host must be able to take a packet of this size: RFC 791, RFC 8200.
 constexpr std::uint32_t kMinMtuBytes = 68;
+constexpr std::uint32_t kMinIpv6MtuBytes = 1280;
+
+// What the network between hosts leaves for tenants' packets.
+struct UnderlayLimits {
+  IpFamily family = IpFamily::kV4;  // of the tunnels' outer headers
+  std::uint32_t mtu_bytes = 1500;
+};
 
 // The intent alone: addresses that a VM may have, and an MTU that fits the underlay
 // (which is at least kMinMtuBytes and the tunnel's headers). Returns the MTU that the VM gets.
-Result<std::uint32_t> check_intent(const AttachIntent& intent, std::uint32_t underlay_mtu_bytes);
+Result<std::uint32_t> check_intent(const AttachIntent& intent, const UnderlayLimits& underlay);
 
 // The intent against its VPC and the VMs that are in it: on this host (`local`) and on others (the
 // VPC's mappings, except those that point to `own_vtep`).
 Result<void> check_against_vpc(const AttachIntent& intent, const dataplane::Vpc& vpc,
                                std::span<const Attachment> local, const IpAddress& own_vtep);
+
+// Mappings and routes of `vpc` whose tunnel endpoint this host cannot reach at all: its own is of the other
+// family.
+std::vector<dataplane::ResourceError> check_vteps(const dataplane::Vpc& vpc, const IpAddress& own_vtep);
 
 // The reverse: what a push would do to the VMs that are attached here.
 std::vector<dataplane::ResourceError> check_push(const dataplane::VpcSet& vpcs,

@@ -4,6 +4,7 @@
 #include "agent/attach_workflow.h"
 #include "agent/detach_workflow.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace berth::agent {
@@ -37,6 +38,18 @@ std::set<VpcId> changed_vpcs(const dataplane::VpcSet& before, const dataplane::V
     if (!after.contains(id)) changed.insert(id);
   }
   return changed;
+}
+
+// And those whose rules depend on them.
+std::set<VpcId> with_peers(std::set<VpcId> ids, const VpcStore& vpcs) {
+  std::set<VpcId> all = ids;
+  for (const dataplane::VpcSet* set : {&vpcs.all(), &vpcs.staged()}) {
+    for (const auto& [id, vpc] : *set) {
+      const auto names_one = [&](const dataplane::Peering& peering) { return ids.contains(peering.vpc); };
+      if (std::ranges::any_of(vpc->peerings, names_one)) all.insert(id);
+    }
+  }
+  return all;
 }
 
 }  // namespace
@@ -128,6 +141,12 @@ Task<PortCounters> Agent::read_counters(AttachmentId attachment) {
       case dataplane::Purpose::kUnroutableDrop:
         counters.unroutable_dropped_packets += held.packets;
         break;
+      case dataplane::Purpose::kRogueDrop:
+        counters.rogue_dropped_packets += held.packets;
+        break;
+      case dataplane::Purpose::kToAgent:
+        counters.to_host_packets += held.packets;
+        break;
       default:
         break;
     }
@@ -160,6 +179,7 @@ Task<std::vector<dataplane::ResourceError>> Agent::push_vpcs(VpcPush push) {
 Task<std::vector<dataplane::ResourceError>> Agent::run_push(VpcPush push) {
   const auto lock = co_await push_mutex_.lock();
   if (!lock) co_return pass(lock);
+  push.vpcs = vpcs_.number(*push.vpcs);
   const std::set<VpcId> changed = changed_vpcs(vpcs_.all(), *push.vpcs);
   auto errors = check(push, changed);
   if (!errors.empty()) co_return errors;
@@ -191,6 +211,7 @@ std::vector<dataplane::ResourceError> Agent::check(const VpcPush& push,
     const auto vpc = push.vpcs->find(id);
     if (vpc == push.vpcs->end()) continue;
     for (auto& error : dataplane::check_vpc(*vpc->second)) errors.push_back(std::move(error));
+    for (auto& error : check_vteps(*vpc->second, vtep())) errors.push_back(std::move(error));
   }
   if (errors.empty()) errors = check_push(*push.vpcs, attachments_.list(), vtep());
   return errors;
@@ -200,6 +221,7 @@ std::set<IpAddress> Agent::wanted_vteps() const {
   std::set<IpAddress> vteps;
   for (const auto& [id, vpc] : vpcs_.all()) {
     for (const dataplane::Mapping& mapping : vpc->mappings) vteps.insert(mapping.vtep);
+    for (const dataplane::Route& route : vpc->routes) vteps.insert(route.vtep);
   }
   vteps.erase(vtep());
   return vteps;
@@ -217,7 +239,7 @@ Task<void> Agent::set_next_hops(std::map<IpAddress, MacAddress> next_hops) {
 }
 
 Task<void> Agent::ensure_vpcs(std::set<VpcId> ids) {
-  const auto scopes = all_scopes(reconciler_, ids);
+  const auto scopes = all_scopes(reconciler_, with_peers(std::move(ids), vpcs_));
   co_return co_await reconciler_.ensure(scopes);
 }
 

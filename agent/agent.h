@@ -31,6 +31,8 @@ struct PortCounters {
   std::uint64_t spoof_dropped_packets = 0;
   std::uint64_t policy_dropped_packets = 0;
   std::uint64_t unroutable_dropped_packets = 0;
+  std::uint64_t rogue_dropped_packets = 0;
+  std::uint64_t to_host_packets = 0;
 };
 
 struct VpcPush {

@@ -65,7 +65,8 @@ asio::awaitable<void> AttachWorkflow::run() {
 }
 
 Task<StepOutcome> AttachWorkflow::admit() {
-  const auto mtu = check_intent(intent_, services_.underlay_mtu_bytes);
+  const auto mtu = check_intent(intent_, {.family = services_.reconciler.underlay().vtep.family(),
+                                          .mtu_bytes = services_.underlay_mtu_bytes});
   if (!mtu) co_return pass(mtu);
   intent_.mtu_bytes = *mtu;
   co_return done(fmt::format("mtu {}", *mtu));

@@ -4,10 +4,12 @@
 #include "base/ids.h"
 #include "base/ip_address.h"
 #include "base/mac_address.h"
+#include "dataplane/compile.h"
 #include "host/function_driver.h"
 
 #include <compare>
 #include <cstdint>
+#include <vector>
 
 namespace berth::agent {
 
@@ -16,9 +18,10 @@ struct AttachIntent {
   RequestId request;
   VmId vm;
   VpcId vpc;
-  IpAddress ip;
+  std::vector<IpAddress> ips;  // one or two: at most one of each family
   MacAddress mac;
   std::uint32_t mtu_bytes = 0;  // 0: the largest that fits the underlay
+  dataplane::Rates rates = {};
   auto operator<=>(const AttachIntent&) const = default;
 };
 

@@ -97,10 +97,10 @@ void read_underlay(const toml::value& root, Config& config, Error& error) {
   config.underlay.device = underlay.required_string("device");
   const std::string text = underlay.required_string("vtep");
   const auto vtep = IpAddress::parse("vtep", text);
-  if (vtep && vtep->is_v4() && !vtep->is_multicast()) {
+  if (vtep && !vtep->is_multicast() && !vtep->is_unspecified()) {
     config.underlay.vtep = *vtep;
   } else {
-    underlay.complain("vtep", "must be an IPv4 unicast address");
+    underlay.complain("vtep", "must be a unicast address");
   }
 }
 

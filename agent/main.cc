@@ -47,7 +47,8 @@ Result<host::LinkState> check_uplink(const agent::Config& config) {
     return fail(Code::kFailedPrecondition, "UPLINK_DOWN",
                 fmt::format("network device {} is down", config.underlay.device));
   }
-  if (link->mtu_bytes < agent::kMinMtuBytes + dataplane::kVxlanOverheadBytesV4) {
+  if (link->mtu_bytes <
+      agent::kMinMtuBytes + dataplane::vxlan_overhead_bytes(config.underlay.vtep.family())) {
     return fail(Code::kFailedPrecondition, "UPLINK_MTU",
                 fmt::format("network device {}: an MTU of {} leaves no room in a tunnel",
                             config.underlay.device, link->mtu_bytes));

@@ -15,7 +15,10 @@ using dataplane::RuleKey;
 namespace {
 
 LocalEndpoint endpoint_of(const Attachment& attachment) {
-  return {.port = port_of(attachment), .ip = attachment.intent.ip, .mac = attachment.intent.mac};
+  return {.port = port_of(attachment),
+          .ips = attachment.intent.ips,
+          .mac = attachment.intent.mac,
+          .rates = attachment.intent.rates};
 }
 
 // Books what became of one change. A rule that was to be replaced and was refused counts as gone: the
@@ -96,14 +99,11 @@ Task<std::size_t> Reconciler::verify(Attachment attachment) {
   for (const Scope& scope : scopes) expected.insert(held_[scope].begin(), held_[scope].end());
 
   Rules found;
-  for (const auto owner : {dataplane::EswitchPort::uplink(), port_of(attachment)}) {
-    const auto read = co_await eswitch_.read_rules(owner);
-    if (!read) co_return pass(read);
-    for (const dataplane::HeldRule& held : *read) found.emplace(held.rule.key, held.rule);
-  }
+  const auto read = co_await eswitch_.read_rules(port_of(attachment));
+  if (!read) co_return pass(read);
+  for (const dataplane::HeldRule& held : *read) found.emplace(held.rule.key, held.rule);
   std::size_t count = 0;
   for (const auto& [key, rule] : expected) {
-    if (rule.owner != port_of(attachment) && !rule.owner.is_uplink()) continue;  // a neighbour's
     const auto entry = found.find(key);
     if (entry == found.end() || entry->second.actions != rule.actions) {
       co_return fail(Code::kDataLoss, "RULES_DIFFER",
@@ -117,21 +117,17 @@ Task<std::size_t> Reconciler::verify(Attachment attachment) {
 
 std::vector<Scope> Reconciler::scopes_of(const Attachment& attachment) const {
   const auto port = port_of(attachment);
-  std::vector<Scope> scopes = {{.kind = Scope::Kind::kClosed, .port = port},
-                               {.kind = Scope::Kind::kVpc, .vpc = attachment.intent.vpc},
-                               {.kind = Scope::Kind::kPort, .port = port},
-                               {.kind = Scope::Kind::kDelivery, .port = port}};
-  for (const LocalEndpoint& neighbour : open_endpoints(attachment.intent.vpc)) {
-    if (neighbour.port != port) scopes.push_back({.kind = Scope::Kind::kDelivery, .port = neighbour.port});
-  }
-  return scopes;
+  return {{.kind = Scope::Kind::kClosed, .port = port},
+          {.kind = Scope::Kind::kPort, .port = port},
+          {.kind = Scope::Kind::kDelivery, .port = port}};
 }
 
 std::vector<Scope> Reconciler::scopes_of_vpc(const VpcId& vpc) const {
   std::vector<Scope> scopes = {{.kind = Scope::Kind::kVpc, .vpc = vpc}};
-  for (const LocalEndpoint& endpoint : open_endpoints(vpc)) {
-    scopes.push_back({.kind = Scope::Kind::kPort, .port = endpoint.port});
-    scopes.push_back({.kind = Scope::Kind::kDelivery, .port = endpoint.port});
+  for (const Attachment& attachment : attachments_.list_in(vpc)) {
+    if (attachment.gate != Gate::kOpen) continue;
+    scopes.push_back({.kind = Scope::Kind::kPort, .port = port_of(attachment)});
+    scopes.push_back({.kind = Scope::Kind::kDelivery, .port = port_of(attachment)});
   }
   return scopes;
 }
@@ -140,8 +136,8 @@ std::vector<Rule> Reconciler::wanted_rules(const Scope& scope) const {
   if (scope.kind == Scope::Kind::kHost) return dataplane::compile_host(underlay_);
   if (scope.kind == Scope::Kind::kVpc) {
     const dataplane::Vpc* vpc = vpcs_.find_staged(scope.vpc);
-    if (vpc == nullptr || open_endpoints(scope.vpc).empty()) return {};
-    return dataplane::compile_vpc(*vpc, underlay_);
+    if (vpc == nullptr) return {};
+    return dataplane::compile_vpc(*vpc, peers_of(*vpc, vpcs_.staged()), underlay_);
   }
   const Attachment* attachment = attachments_.find_port(scope.port);
   if (attachment == nullptr || attachment->gate == Gate::kNone) return {};
@@ -150,18 +146,8 @@ std::vector<Rule> Reconciler::wanted_rules(const Scope& scope) const {
   const dataplane::Vpc* vpc = vpcs_.find_staged(attachment->intent.vpc);
   if (attachment->gate != Gate::kOpen || vpc == nullptr) return {};
   const LocalEndpoint self = endpoint_of(*attachment);
-  if (scope.kind == Scope::Kind::kPort) return dataplane::compile_port(*vpc, self, underlay_);
-  std::vector<LocalEndpoint> neighbours = open_endpoints(attachment->intent.vpc);
-  std::erase(neighbours, self);
-  return dataplane::compile_delivery(*vpc, self, neighbours);
-}
-
-std::vector<LocalEndpoint> Reconciler::open_endpoints(const VpcId& vpc) const {
-  std::vector<LocalEndpoint> endpoints;
-  for (const Attachment& attachment : attachments_.list_in(vpc)) {
-    if (attachment.gate == Gate::kOpen) endpoints.push_back(endpoint_of(attachment));
-  }
-  return endpoints;
+  if (scope.kind == Scope::Kind::kPort) return dataplane::compile_port(*vpc, self);
+  return dataplane::compile_delivery(*vpc, peers_of(*vpc, vpcs_.staged()), self);
 }
 
 }  // namespace berth::agent

@@ -40,9 +40,9 @@ class Reconciler {
   // the gate is open and the VPC is gone.
   Task<std::size_t> verify(Attachment attachment);
 
-  // Everything that the gate of this attachment decides, its neighbours' share included.
+  // Everything that the gate of this attachment decides.
   std::vector<Scope> scopes_of(const Attachment& attachment) const;
-  // Everything that a change of these VPCs, or of the underlay, may touch.
+  // Everything that a change of this VPC, of one that it peers with, or of the underlay may touch.
   std::vector<Scope> scopes_of_vpc(const VpcId& vpc) const;
 
   const dataplane::Underlay& underlay() const { return underlay_; }
@@ -56,7 +56,6 @@ class Reconciler {
   // What ensure() does, for a caller that has the mutex.
   Task<void> ensure_locked(std::vector<Scope> scopes);
   std::vector<dataplane::Rule> wanted_rules(const Scope& scope) const;
-  std::vector<dataplane::LocalEndpoint> open_endpoints(const VpcId& vpc) const;
 
   dataplane::Eswitch& eswitch_;
   const AttachmentStore& attachments_;

@@ -22,8 +22,13 @@ class VpcStore {
   const dataplane::VpcSet& all() const { return *accepted_; }
   std::shared_ptr<const dataplane::VpcSet> snapshot() const { return accepted_; }
 
+  // `vpcs` as they would follow the accepted ones: a VPC whose policy is another one gets the next number
+  // for it (Vpc::policy_version), unchanged VPCs are shared.
+  std::shared_ptr<const dataplane::VpcSet> number(const dataplane::VpcSet& vpcs) const;
+
   // A push that is being programmed: the reconciler compiles it, nobody else sees it until accept().
   void stage(std::shared_ptr<const dataplane::VpcSet> vpcs) { staged_ = std::move(vpcs); }
+  const dataplane::VpcSet& staged() const { return *staged_; }
   void unstage() { staged_ = accepted_; }
   const dataplane::Vpc* find_staged(const VpcId& id) const { return find_in(*staged_, id); }
 

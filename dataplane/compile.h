@@ -3,11 +3,11 @@
 //
 // Rules come in scopes, so that a change recompiles only what it touches:
 //   compile_host      once: the wire's entry, and the drop for VNIs that nobody here has
-//   compile_vpc       per VPC with a VM on this host: its VNI from the wire
+//   compile_vpc       per known VPC: its VNI from the wire, its policy, mappings and routes
 //   compile_closed    per leased function, before anything else and until the very end: default drop
-//   compile_port      per attached VM: admit, egress policy, mappings to other hosts
-//   compile_delivery  per attached VM: everything that leads to it, from the wire and from its
-//                     neighbours on this host
+//   compile_port      per attached VM: what it may send
+//   compile_delivery  per attached VM: everything that leads to it
+// The rules of a VM are few, however large its VPC is.
 #pragma once
 
 #include "dataplane/rule.h"
@@ -21,7 +21,7 @@ namespace berth::dataplane {
 
 // This host's end of every tunnel, and the Ethernet address of the next hop towards each remote
 // tunnel endpoint. Mappings behind an endpoint without next hop get no rule: their packets are
-// counted as unroutable until it is known.
+// counted as unroutable until it is known. IPv4 or IPv6, as `vtep` is.
 struct Underlay {
   IpAddress vtep;
   MacAddress mac;
@@ -29,21 +29,30 @@ struct Underlay {
   auto operator<=>(const Underlay&) const = default;
 };
 
+// Bits per second; 0: no limit.
+struct Rates {
+  std::uint64_t from_vm = 0;
+  std::uint64_t to_vm = 0;
+  auto operator<=>(const Rates&) const = default;
+};
+
 // A VM that is attached to a VPC on this host.
 struct LocalEndpoint {
   EswitchPort port;
-  IpAddress ip;
+  std::vector<IpAddress> ips;  // one or two: at most one of each family
   MacAddress mac;
+  Rates rates;
   auto operator<=>(const LocalEndpoint&) const = default;
 };
 
+// `peers` are those of peers_of(vpc, all VPCs).
+using Peers = std::vector<std::shared_ptr<const Vpc>>;
+
 std::vector<Rule> compile_host(const Underlay& underlay);
-std::vector<Rule> compile_vpc(const Vpc& vpc, const Underlay& underlay);
+std::vector<Rule> compile_vpc(const Vpc& vpc, const Peers& peers, const Underlay& underlay);
 std::vector<Rule> compile_closed(EswitchPort port);
-std::vector<Rule> compile_port(const Vpc& vpc, const LocalEndpoint& self, const Underlay& underlay);
-// `neighbours` are the other VMs of the same VPC on this host.
-std::vector<Rule> compile_delivery(const Vpc& vpc, const LocalEndpoint& self,
-                                   std::span<const LocalEndpoint> neighbours);
+std::vector<Rule> compile_port(const Vpc& vpc, const LocalEndpoint& self);
+std::vector<Rule> compile_delivery(const Vpc& vpc, const Peers& peers, const LocalEndpoint& self);
 
 // The masks that together match exactly the numbers first..last (at most 30).
 std::vector<PortMask> expand_port_range(PortRange range);

@@ -1,8 +1,8 @@
 // One eSwitch rule, as a value: the intermediate form between VPC state and rte_flow.
 //
-// It can express only what the hardware profile allows (docs/hardware-profile.md): every rule names
-// its source port, has one fate, has its actions in the order that mlx5's hardware steering demands,
-// and cannot decapsulate and encapsulate at once. IPv4 only, for now.
+// It can express only what the hardware profile allows (docs/hardware-profile.md): every rule says
+// whose packets it means, has one fate, has its actions in the order that mlx5's hardware steering
+// demands, and cannot decapsulate and encapsulate at once.
 #pragma once
 
 #include "base/ids.h"
@@ -22,6 +22,7 @@ constexpr std::uint16_t kEtherTypeArp = 0x0806;
 constexpr std::uint8_t kProtocolIcmp = 1;
 constexpr std::uint8_t kProtocolTcp = 6;
 constexpr std::uint8_t kProtocolUdp = 17;
+constexpr std::uint8_t kProtocolIcmpv6 = 58;
 constexpr std::uint16_t kVxlanUdpPort = 4789;
 
 // A masked 16-bit number: ranges are expanded to these, because the NIC knows no ranges (HP-12).
@@ -33,22 +34,28 @@ struct PortMask {
 
 // Fields are those of the outermost headers. Unset: not matched.
 struct Match {
-  EswitchPort source;
-  std::optional<std::uint32_t> tag;  // what an earlier group of the pipeline left (TAG index 0)
+  std::optional<EswitchPort> source;  // unset: every port's packets (HP-02)
+  // What earlier tables left with the packet; 0 when it arrives.
+  std::optional<std::uint32_t> tag;         // TAG index 0
+  std::optional<std::uint32_t> policy_tag;  // TAG index 1
   std::optional<MacAddress> eth_src;
   std::optional<MacAddress> eth_dst;
-  std::optional<std::uint16_t> ether_type;  // host byte order; implied by IP fields
+  std::optional<std::uint16_t> ether_type;  // host byte order; not with `ip`
   bool untagged = false;                    // refuse 802.1Q frames (HP-15)
+  std::optional<IpFamily> ip;               // needed by every field below
   std::optional<IpPrefix> ip_src;
   std::optional<IpPrefix> ip_dst;
+  bool unfragmented = false;  // refuse every fragment, the first one too
   std::optional<std::uint8_t> ip_protocol;
-  std::optional<PortMask> l4_dst;  // needs ip_protocol TCP or UDP; host byte order
-  std::optional<Vni> vni;          // a VXLAN packet; needs UDP and l4_dst 4789 (HP-14)
+  std::optional<PortMask> l4_src;  // need ip_protocol TCP or UDP; host byte order
+  std::optional<PortMask> l4_dst;
+  std::optional<std::uint8_t> icmpv6_type;  // needs ip_protocol ICMPv6
+  std::optional<Vni> vni;                   // a VXLAN packet; needs UDP and l4_dst 4789 (HP-14)
   auto operator<=>(const Match&) const = default;
 };
 
-// Outer headers: Ethernet, IPv4, UDP to port 4789, VXLAN. The eSwitch chooses the UDP source port by
-// flow entropy and writes checksum 0 (RFC 7348 section 5; HP-46).
+// Outer headers: Ethernet, IPv4 or IPv6, UDP to port 4789, VXLAN. The eSwitch chooses the UDP source
+// port by flow entropy and writes checksum 0 (RFC 7348 section 5, RFC 6935; HP-46).
 struct VxlanEncap {
   MacAddress eth_src;
   MacAddress eth_dst;
@@ -70,11 +77,25 @@ struct Deliver {
   auto operator<=>(const Deliver&) const = default;
 };
 
+// A token bucket; what exceeds it is dropped. Rules of one eSwitch with equal meters share one bucket,
+// so that a VM's IPv4 and IPv6 packets count together.
+struct Meter {
+  enum class Use : std::uint8_t { kFromVm, kToVm, kToAgent };
+  EswitchPort port;
+  Use use = Use::kFromVm;
+  bool in_packets = false;  // otherwise in bytes, Ethernet header included
+  std::uint64_t per_second = 0;
+  std::uint64_t burst = 0;
+  auto operator<=>(const Meter&) const = default;
+};
+
 // Members stand in the order of execution (HP-21).
 struct Actions {
   bool decap = false;
   bool count = false;
+  std::optional<Meter> meter;
   std::optional<std::uint32_t> set_tag;
+  std::optional<std::uint32_t> set_policy_tag;
   std::optional<MacAddress> set_eth_dst;
   std::optional<VxlanEncap> encap;
   std::variant<Drop, JumpTo, Deliver> fate;
@@ -85,18 +106,24 @@ struct Actions {
 enum class Purpose : std::uint8_t {
   kPortEntry,
   kAdmit,
-  kAdmitArp,
+  kAdmitIpv6,
+  kToAgent,
+  kRogueDrop,
+  kLinkLocalDrop,
   kSpoofDrop,
-  kTerminate,
-  kUnknownVniDrop,
-  kInnerMac,
-  kUnknownMacDrop,
   kEgressPolicy,
+  kEgressDeny,
   kEgressPolicyDrop,
   kMapping,
   kLocalMapping,
   kUnroutableDrop,
+  kTerminate,
+  kTerminateIpv6,
+  kUnknownVniDrop,
+  kInnerMac,
+  kUnknownMacDrop,
   kIngressPolicy,
+  kIngressDeny,
   kIngressPolicyDrop,
   kDeliver,
 };

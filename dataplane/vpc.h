@@ -7,7 +7,10 @@
 
 #include <compare>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace berth::dataplane {
@@ -26,6 +29,32 @@ struct Mapping {
   auto operator<=>(const Mapping&) const = default;
 };
 
+// A prefix behind a gateway: whatever is sent there goes to `vtep`, under `vni`, addressed to `mac`. The
+// longest prefix wins; a mapping wins over every route.
+struct Route {
+  IpPrefix prefix;
+  IpAddress vtep;
+  MacAddress mac;
+  Vni vni;
+  auto operator<=>(const Route&) const = default;
+};
+
+// VMs of another VPC that may be reached, if their addresses lie in `prefixes`. Takes effect when both
+// VPCs name each other.
+struct Peering {
+  VpcId vpc;
+  std::vector<IpPrefix> prefixes;
+  auto operator<=>(const Peering&) const = default;
+};
+
+// What VMs are told besides their addresses (DHCP, router advertisements).
+struct GuestOptions {
+  std::vector<IpAddress> dns_servers;
+  std::string domain;
+  std::uint32_t lease_seconds = 86400;
+  auto operator<=>(const GuestOptions&) const = default;
+};
+
 enum class Direction : std::uint8_t { kIngress, kEgress };  // ingress: towards the VM
 enum class Verdict : std::uint8_t { kAllow, kDeny };
 
@@ -41,7 +70,8 @@ struct PolicyRule {
   Direction direction = Direction::kIngress;
   std::uint16_t priority = 0;  // 0 to kMaxPolicyPriority
   Verdict verdict = Verdict::kAllow;
-  std::optional<std::uint8_t> protocol;  // IANA number
+  // IANA number; ICMP (1) means ICMPv6 (58) for IPv6 packets.
+  std::optional<std::uint8_t> protocol;
   std::optional<IpPrefix> remote;
   std::optional<PortRange> ports;  // destination ports; only with TCP or UDP
   auto operator<=>(const PolicyRule&) const = default;
@@ -54,6 +84,11 @@ constexpr std::size_t kMaxSubnetsPerVpc = 64;
 // A VPC is one message: so many fit the 4 MiB that a message may have.
 constexpr std::size_t kMaxMappingsPerVpc = 65536;
 constexpr std::size_t kMaxPolicyRulesPerVpc = 1000;
+constexpr std::size_t kMaxRoutesPerVpc = 1000;
+constexpr std::size_t kMaxPeeringsPerVpc = 64;
+constexpr std::size_t kMaxPrefixesPerPeering = 64;
+constexpr std::size_t kMaxDnsServers = 8;
+constexpr std::uint32_t kMinLeaseSeconds = 60;
 
 struct Vpc {
   VpcId id;
@@ -61,13 +96,28 @@ struct Vpc {
   std::vector<Subnet> subnets;
   std::vector<Mapping> mappings;
   std::vector<PolicyRule> policy;
+  std::vector<Route> routes;
+  std::vector<Peering> peerings;
+  GuestOptions guest_options;
+  // Which version of the policy this is: the next one stands beside it in the eSwitch until packets have
+  // moved over. Not from the controller; VpcStore counts it.
+  std::uint8_t policy_version = 0;
   auto operator<=>(const Vpc&) const = default;
 };
+
+// Copying is cheap: VPCs that did not change are shared.
+using VpcSet = std::map<VpcId, std::shared_ptr<const Vpc>>;
 
 // The subnet that holds `ip`, or nothing.
 std::optional<Subnet> find_subnet(const Vpc& vpc, const IpAddress& ip);
 
-// True for addresses of the subnet that no VM may have: network, broadcast, gateway.
+// True for addresses of the subnet that no VM may have: gateway, network, and the IPv4 broadcast address.
 bool is_reserved(const Subnet& subnet, const IpAddress& ip);
+
+// The prefixes of `peer` that VMs of `vpc` may reach; none when one of the two does not name the other.
+std::vector<IpPrefix> peered_prefixes(const Vpc& vpc, const Vpc& peer);
+
+// Every VPC of the set with which `vpc` peers, both ways.
+std::vector<std::shared_ptr<const Vpc>> peers_of(const Vpc& vpc, const VpcSet& vpcs);
 
 }  // namespace berth::dataplane

@@ -1,5 +1,6 @@
 #include "dataplane/vpc_check.h"
 
+#include <cctype>
 #include <set>
 #include <utility>
 
@@ -32,6 +33,11 @@ void check_limits(const Vpc& vpc, Faults& faults) {
   check("subnets", vpc.subnets.size(), kMaxSubnetsPerVpc);
   check("mappings", vpc.mappings.size(), kMaxMappingsPerVpc);
   check("policy rules", vpc.policy.size(), kMaxPolicyRulesPerVpc);
+  check("routes", vpc.routes.size(), kMaxRoutesPerVpc);
+  check("peerings", vpc.peerings.size(), kMaxPeeringsPerVpc);
+  check("DNS servers", vpc.guest_options.dns_servers.size(), kMaxDnsServers);
+  for (const Peering& peering : vpc.peerings)
+    check("peering prefixes", peering.prefixes.size(), kMaxPrefixesPerPeering);
 }
 
 void check_subnets(const Vpc& vpc, Faults& faults) {
@@ -39,10 +45,6 @@ void check_subnets(const Vpc& vpc, Faults& faults) {
   for (std::size_t i = 0; i < vpc.subnets.size(); ++i) {
     const Subnet& subnet = vpc.subnets[i];
     const std::string name = fmt::format("subnet/{}", subnet.prefix);
-    if (!subnet.prefix.address().is_v4()) {
-      faults.add(name, "IP_FAMILY_UNSUPPORTED", "only IPv4 subnets are supported");
-      continue;
-    }
     if (!subnet.prefix.contains(subnet.gateway)) {
       faults.add(name, "GATEWAY_OUTSIDE_SUBNET",
                  fmt::format("gateway {} is not in {}", subnet.gateway, subnet.prefix));
@@ -58,9 +60,19 @@ void check_subnets(const Vpc& vpc, Faults& faults) {
   }
 }
 
+bool is_unicast(const MacAddress& mac) {
+  return !mac.is_multicast() && !mac.is_zero();
+}
+
+void check_vtep(const IpAddress& vtep, const std::string& name, Faults& faults) {
+  if (vtep.is_multicast() || vtep.is_unspecified()) {
+    faults.add(name, "MALFORMED_VTEP", fmt::format("{} is not a unicast address", vtep));
+  }
+}
+
 void check_mappings(const Vpc& vpc, Faults& faults) {
   std::set<IpAddress> ips;
-  std::set<MacAddress> macs;
+  std::set<std::pair<MacAddress, IpFamily>> macs;
   for (const Mapping& mapping : vpc.mappings) {
     const std::string name = fmt::format("mapping/{}", mapping.ip);
     const auto subnet = find_subnet(vpc, mapping.ip);
@@ -69,18 +81,103 @@ void check_mappings(const Vpc& vpc, Faults& faults) {
     } else if (is_reserved(*subnet, mapping.ip)) {
       faults.add(name, "IP_RESERVED", fmt::format("{} is reserved in {}", mapping.ip, subnet->prefix));
     }
-    if (mapping.mac.is_multicast() || mapping.mac.is_zero()) {
+    if (!is_unicast(mapping.mac)) {
       faults.add(name, "MAC_NOT_UNICAST", fmt::format("{} is not a unicast address", mapping.mac));
     }
-    if (!mapping.vtep.is_v4() || mapping.vtep.is_multicast() || mapping.vtep.is_unspecified()) {
-      faults.add(name, "MALFORMED_VTEP", fmt::format("{} is not an IPv4 unicast address", mapping.vtep));
-    }
+    check_vtep(mapping.vtep, name, faults);
     if (!ips.insert(mapping.ip).second)
       faults.add(name, "DUPLICATE", fmt::format("{} is given twice", mapping.ip));
-    if (!macs.insert(mapping.mac).second)
+    // A VM may have one address of each family.
+    if (!macs.emplace(mapping.mac, mapping.ip.family()).second)
       faults.add(name, "DUPLICATE", fmt::format("{} is given twice", mapping.mac));
   }
 }
+
+// Two peers must not offer the same addresses.
+void check_apart(const Peering& a, const Peering& b, Faults& faults) {
+  for (const IpPrefix& prefix : a.prefixes) {
+    for (const IpPrefix& other : b.prefixes) {
+      if (prefix.overlaps(other)) {
+        faults.add(fmt::format("peering/{}", a.vpc), "PEERING_OVERLAP",
+                   fmt::format("{} overlaps {} of {}", prefix, other, b.vpc));
+      }
+    }
+  }
+}
+
+// RFC 1035 section 2.3: labels of 1 to 63 letters, digits and hyphens, 253 characters in all. May be empty.
+bool is_domain_name(std::string_view name) {
+  if (name.empty()) return true;
+  if (name.size() > 253) return false;
+  std::size_t label = 0;
+  for (const char c : name) {
+    if (c == '.') {
+      if (label == 0) return false;
+      label = 0;
+    } else if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-') {
+      return false;
+    } else if (++label > 63) {
+      return false;
+    }
+  }
+  return label != 0;
+}
+
+void check_routes(const Vpc& vpc, Faults& faults) {
+  std::set<IpPrefix> seen;
+  for (const Route& route : vpc.routes) {
+    const std::string name = fmt::format("route/{}", route.prefix);
+    if (!is_unicast(route.mac)) {
+      faults.add(name, "MAC_NOT_UNICAST", fmt::format("{} is not a unicast address", route.mac));
+    }
+    check_vtep(route.vtep, name, faults);
+    if (!seen.insert(route.prefix).second)
+      faults.add(name, "DUPLICATE", fmt::format("{} is given twice", route.prefix));
+    if (route.prefix == IpPrefix::host(route.prefix.address()) && find_subnet(vpc, route.prefix.address()))
+      faults.add(name, "ROUTE_INSIDE_SUBNET", "an address of a subnet is reached by a mapping");
+  }
+}
+
+void check_peerings(const Vpc& vpc, Faults& faults) {
+  std::set<VpcId> seen;
+  for (const Peering& peering : vpc.peerings) {
+    const std::string name = fmt::format("peering/{}", peering.vpc);
+    if (peering.vpc == vpc.id) faults.add(name, "PEERS_WITH_ITSELF", "a VPC reaches itself anyway");
+    if (!seen.insert(peering.vpc).second)
+      faults.add(name, "DUPLICATE", fmt::format("{} is given twice", peering.vpc));
+    if (peering.prefixes.empty())
+      faults.add(name, "NO_PREFIX", "a peering needs a prefix that it lets through");
+    for (const IpPrefix& prefix : peering.prefixes) {
+      for (const Subnet& subnet : vpc.subnets) {
+        if (prefix.overlaps(subnet.prefix)) {
+          faults.add(name, "PEERING_OVERLAP",
+                     fmt::format("{} overlaps the VPC's own subnet {}", prefix, subnet.prefix));
+        }
+      }
+    }
+  }
+  for (std::size_t i = 0; i < vpc.peerings.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) check_apart(vpc.peerings[i], vpc.peerings[j], faults);
+  }
+}
+
+void check_guest_options(const Vpc& vpc, Faults& faults) {
+  const GuestOptions& options = vpc.guest_options;
+  for (const IpAddress& server : options.dns_servers) {
+    if (server.is_multicast() || server.is_unspecified())
+      faults.add("guest_options", "NOT_UNICAST", fmt::format("{} is not a unicast address", server));
+  }
+  if (options.lease_seconds < kMinLeaseSeconds) {
+    faults.add("guest_options", "LEASE_TOO_SHORT",
+               fmt::format("{} seconds are below {}", options.lease_seconds, kMinLeaseSeconds));
+  }
+  if (!is_domain_name(options.domain)) {
+    faults.add("guest_options", "MALFORMED_DOMAIN", fmt::format("'{}' is not a domain name", options.domain));
+  }
+}
+
+// HP-16: of the five words that a match may have, the policy and the ports take one each.
+constexpr std::uint8_t kMaxPrefixBitsWithPorts = 96;
 
 void check_policy(const Vpc& vpc, Faults& faults) {
   for (std::size_t i = 0; i < vpc.policy.size(); ++i) {
@@ -90,8 +187,10 @@ void check_policy(const Vpc& vpc, Faults& faults) {
       faults.add(name, "PRIORITY_OUT_OF_RANGE",
                  fmt::format("{} is above {}", rule.priority, kMaxPolicyPriority));
     }
-    if (rule.remote && !rule.remote->address().is_v4()) {
-      faults.add(name, "IP_FAMILY_UNSUPPORTED", "only IPv4 prefixes are supported");
+    if (rule.remote && rule.ports && rule.remote->length() > kMaxPrefixBitsWithPorts) {
+      faults.add(name, "MATCH_TOO_WIDE",
+                 fmt::format("the NIC cannot match more than {} bits of an IPv6 prefix together with ports",
+                             kMaxPrefixBitsWithPorts));
     }
     if (rule.ports && rule.ports->first > rule.ports->last) {
       faults.add(name, "MALFORMED_PORTS",
@@ -113,6 +212,9 @@ std::vector<ResourceError> check_vpc(const Vpc& vpc) {
   check_subnets(vpc, faults);
   check_mappings(vpc, faults);
   check_policy(vpc, faults);
+  check_routes(vpc, faults);
+  check_peerings(vpc, faults);
+  check_guest_options(vpc, faults);
   return faults.take();
 }
 

@@ -5,8 +5,6 @@
 #include "base/error.h"
 #include "dataplane/vpc.h"
 
-#include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,11 +16,8 @@ struct ResourceError {
   Error error;
 };
 
-// Copying is cheap: VPCs that did not change are shared.
-using VpcSet = std::map<VpcId, std::shared_ptr<const Vpc>>;
-
 // Every fault of `vpc` alone: limits, subnets that overlap, gateways and mappings outside a subnet,
-// duplicate addresses, addresses that are not unicast.
+// duplicate addresses, addresses that are not unicast, policy rules that hardware cannot match.
 std::vector<ResourceError> check_vpc(const Vpc& vpc);
 
 // Faults between VPCs: two with one VNI.

@@ -56,9 +56,14 @@ Result<agent::AttachIntent> to_intent(const v1::AttachVmRequest& request) {
   agent::AttachIntent intent{.request = take(RequestId::parse("request_id", request.request_id()), all),
                              .vm = take(VmId::parse("vm", request.vm()), all),
                              .vpc = take(VpcId::parse("vpc", request.vpc()), all),
-                             .ip = take(IpAddress::parse("interface.ip", request.interface().ip()), all),
+                             .ips = {},
                              .mac = take(MacAddress::parse("interface.mac", request.interface().mac()), all),
-                             .mtu_bytes = request.interface().mtu_bytes()};
+                             .mtu_bytes = request.interface().mtu_bytes(),
+                             .rates = {.from_vm = request.interface().max_rate_from_vm(),
+                                       .to_vm = request.interface().max_rate_to_vm()}};
+  for (const std::string& ip : request.interface().ips()) {
+    intent.ips.push_back(take(IpAddress::parse("interface.ips", ip), all));
+  }
   if (!all.violations.empty()) return std::unexpected(std::move(all));
   return intent;
 }
@@ -68,9 +73,12 @@ v1::Attachment to_message(const agent::Attachment& attachment) {
   message.set_id(attachment.id.str());
   message.set_vm(attachment.intent.vm.str());
   message.set_vpc(attachment.intent.vpc.str());
-  message.mutable_interface()->set_ip(attachment.intent.ip.str());
-  message.mutable_interface()->set_mac(attachment.intent.mac.str());
-  message.mutable_interface()->set_mtu_bytes(attachment.intent.mtu_bytes);
+  v1::Interface& interface = *message.mutable_interface();
+  for (const IpAddress& ip : attachment.intent.ips) interface.add_ips(ip.str());
+  interface.set_mac(attachment.intent.mac.str());
+  interface.set_mtu_bytes(attachment.intent.mtu_bytes);
+  interface.set_max_rate_from_vm(attachment.intent.rates.from_vm);
+  interface.set_max_rate_to_vm(attachment.intent.rates.to_vm);
   message.set_state(to_message(attachment.state));
   message.mutable_port()->set_kind(v1::Port::VHOST_USER);
   message.mutable_port()->set_function(fmt::format("vf{}", attachment.function.index));
@@ -109,6 +117,8 @@ v1::Counters to_message(const agent::PortCounters& counters) {
   message.set_spoof_dropped_packets(counters.spoof_dropped_packets);
   message.set_policy_dropped_packets(counters.policy_dropped_packets);
   message.set_unroutable_dropped_packets(counters.unroutable_dropped_packets);
+  message.set_rogue_dropped_packets(counters.rogue_dropped_packets);
+  message.set_to_host_packets(counters.to_host_packets);
   return message;
 }
 

@@ -3,6 +3,7 @@
 #include "dataplane/rule_text.h"
 
 #include <map>
+#include <set>
 #include <utility>
 
 namespace berth::northbound {
@@ -28,9 +29,12 @@ Task<v1::ShowRulesResponse> Inspection::show_rules() {
   const auto rules = co_await agent_.read_rules();
   if (!rules) co_return pass(rules);
   v1::ShowRulesResponse response;
+  std::set<dataplane::Meter> shown_meters;
   for (const dataplane::HeldRule& held : *rules) {
     v1::HeldRule& shown = *response.add_rules();
-    shown.set_testpmd(format_rule(held.rule, numbering));
+    const auto& meter = held.rule.actions.meter;
+    if (meter && shown_meters.insert(*meter).second) shown.set_testpmd(format_meter(*meter, numbering));
+    shown.mutable_testpmd()->append(format_rule(held.rule, numbering));
     shown.set_purpose(std::string(purpose_name(held.rule.purpose)));
     shown.set_packets(held.packets);
     shown.set_bytes(held.bytes);

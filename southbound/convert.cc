@@ -23,6 +23,9 @@ class Converter {
     for (const v1::Subnet& subnet : message_.subnets()) vpc.subnets.push_back(to_subnet(subnet));
     for (const v1::Mapping& mapping : message_.mappings()) vpc.mappings.push_back(to_mapping(mapping));
     for (int i = 0; i < message_.policy_size(); ++i) vpc.policy.push_back(to_policy_rule(i));
+    for (const v1::Route& route : message_.routes()) vpc.routes.push_back(to_route(route, vpc.vni));
+    for (const v1::Peering& peering : message_.peerings()) vpc.peerings.push_back(to_peering(peering));
+    vpc.guest_options = to_guest_options(message_.guest_options());
     return vpc;
   }
 
@@ -45,6 +48,32 @@ class Converter {
     return {take(name, IpAddress::parse("ip", mapping.ip())),
             take(name, MacAddress::parse("mac", mapping.mac())),
             take(name, IpAddress::parse("vtep", mapping.vtep()))};
+  }
+
+  dataplane::Route to_route(const v1::Route& route, Vni own) {
+    const std::string name = fmt::format("{}/route/{}", name_, route.prefix());
+    return {take(name, IpPrefix::parse("prefix", route.prefix())),
+            take(name, IpAddress::parse("vtep", route.vtep())),
+            take(name, MacAddress::parse("mac", route.mac())),
+            route.vni() == 0 ? own : take(name, Vni::parse("vni", route.vni()))};
+  }
+
+  dataplane::Peering to_peering(const v1::Peering& peering) {
+    const std::string name = fmt::format("{}/peering/{}", name_, peering.vpc());
+    dataplane::Peering typed{.vpc = take(name, VpcId::parse("vpc", peering.vpc())), .prefixes = {}};
+    for (const std::string& prefix : peering.prefixes()) {
+      typed.prefixes.push_back(take(name, IpPrefix::parse("prefixes", prefix)));
+    }
+    return typed;
+  }
+
+  dataplane::GuestOptions to_guest_options(const v1::GuestOptions& options) {
+    dataplane::GuestOptions typed{.dns_servers = {}, .domain = options.domain()};
+    for (const std::string& server : options.dns_servers()) {
+      typed.dns_servers.push_back(take(name_ + "/guest_options", IpAddress::parse("dns_servers", server)));
+    }
+    if (options.lease_seconds() != 0) typed.lease_seconds = options.lease_seconds();
+    return typed;
   }
 
   dataplane::PolicyRule to_policy_rule(int index) {

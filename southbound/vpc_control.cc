@@ -13,7 +13,7 @@ v1::AgentMessage to_message(const agent::EndpointEvent& event, const IpAddress& 
   endpoint.set_kind(attached ? v1::EndpointEvent::ATTACHED : v1::EndpointEvent::DETACHED);
   endpoint.set_vpc(event.intent.vpc.str());
   endpoint.set_vm(event.intent.vm.str());
-  endpoint.set_ip(event.intent.ip.str());
+  for (const IpAddress& ip : event.intent.ips) endpoint.add_ips(ip.str());
   endpoint.set_mac(event.intent.mac.str());
   endpoint.set_vtep(vtep.str());
   return message;

@@ -107,14 +107,14 @@ Task<std::vector<Result<void>>> EmbeddedEswitch::apply(std::vector<RuleChange> c
   co_return co_await offload(impl_->control(), [impl = impl_.get(), changes = std::move(changes)] {
     std::vector<Result<void>> outcomes;
     outcomes.reserve(changes.size());
-    for (const RuleChange& change : changes) outcomes.push_back(impl->engine().apply(change));
+    for (const RuleChange& change : changes) outcomes.push_back(impl->engine().rules().apply(change));
     return Result<std::vector<Result<void>>>(std::move(outcomes));
   });
 }
 
 Task<std::vector<HeldRule>> EmbeddedEswitch::read_rules(std::optional<EswitchPort> owner) {
   co_return co_await offload(impl_->control(),
-                             [impl = impl_.get(), owner] { return impl->engine().read_rules(owner); });
+                             [impl = impl_.get(), owner] { return impl->engine().rules().read(owner); });
 }
 
 Task<std::vector<PortState>> EmbeddedEswitch::read_ports() {

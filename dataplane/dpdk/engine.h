@@ -3,15 +3,15 @@
 #pragma once
 
 #include "base/error.h"
+#include "dataplane/dpdk/rule_holder.h"
 #include "dataplane/eswitch.h"
 
 #include <cstdint>
-#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-struct rte_flow;
 struct rte_mempool;
 
 namespace berth::dataplane::dpdk {
@@ -26,16 +26,10 @@ class Engine {
   // Destroys the rules and stops the ports, representors first.
   void close();
 
-  Result<void> apply(const RuleChange& change);
-  // Counters come from the device; HARDWARE_REJECTED when it does not know a rule any more.
-  Result<std::vector<HeldRule>> read_rules(std::optional<EswitchPort> owner) const;
+  RuleHolder& rules() { return *rules_; }
   std::vector<PortState> read_ports() const;
 
  private:
-  struct Held {
-    Rule rule;
-    rte_flow* flow = nullptr;  // LIFETIME: until rte_flow_destroy
-  };
   struct Port {
     EswitchPort port;
     std::uint16_t ethdev_port_id = 0;
@@ -43,14 +37,10 @@ class Engine {
 
   Engine() = default;
   Result<void> add_port(EswitchPort port, const std::string& ethdev);
-  Result<void> add(const Rule& rule);
-  Result<void> create(const Rule& rule);
-  Result<void> remove(const RuleKey& key);
-  std::uint16_t number_of(EswitchPort port) const { return ports_.at(port.number()).ethdev_port_id; }
 
   std::vector<Port> ports_;  // by EswitchPort::number()
   rte_mempool* slow_path_pool_ = nullptr;
-  std::map<RuleKey, Held> held_;
+  std::unique_ptr<RuleHolder> rules_;
 };
 
 }  // namespace berth::dataplane::dpdk

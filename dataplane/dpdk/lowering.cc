@@ -11,9 +11,12 @@ namespace berth::dataplane::dpdk {
 namespace {
 
 constexpr std::uint16_t kEtherTypeIpv4 = 0x0800;
+constexpr std::uint16_t kEtherTypeIpv6 = 0x86DD;
 constexpr std::uint8_t kVxlanFlagVni = 0x08;  // RFC 7348 section 5: the I flag
 constexpr std::uint8_t kIpv4VersionAndLength = 0x45;
+constexpr std::uint32_t kIpv6Version = 6U << 28;
 constexpr std::uint8_t kOuterTtl = 64;
+constexpr std::uint16_t kAnyFragment = 0x3FFF;  // IPv4's more-fragments bit and offset
 
 rte_ether_addr to_rte(const MacAddress& mac) {
   rte_ether_addr address{};
@@ -23,6 +26,10 @@ rte_ether_addr to_rte(const MacAddress& mac) {
 
 rte_be32_t to_rte(const IpAddress& ip) {
   return rte_cpu_to_be_32(ip.v4_host_order());
+}
+
+void copy_ipv6(const IpAddress& ip, std::uint8_t (&to)[16]) {
+  std::ranges::copy(ip.bytes(), to);
 }
 
 rte_ether_addr all_ones_mac() {
@@ -53,28 +60,37 @@ rte_flow_action_modify_field set_field(rte_flow_field_id field, const Value& val
 
 }  // namespace
 
-LoweredRule::LoweredRule(const Rule& rule, const PortNumbering& number_of) {
+LoweredRule::LoweredRule(const Rule& rule, std::uint32_t priority, std::uint32_t meter,
+                         const PortNumbering& number_of) {
   attr_.group = rule.key.group;
-  attr_.priority = rule.key.priority;
+  attr_.priority = priority;
   attr_.transfer = 1;
   lower_match(rule.key.match, number_of);
-  lower_actions(rule.actions, number_of);
+  lower_actions(rule.actions, meter, number_of);
 }
 
 void LoweredRule::lower_match(const Match& match, const PortNumbering& number_of) {
-  source_.spec.port_id = number_of(match.source);
-  source_.mask.port_id = 0xFFFF;
-  add_item(RTE_FLOW_ITEM_TYPE_REPRESENTED_PORT, source_);
-  if (match.tag) {
-    tag_.spec.data = *match.tag;
-    tag_.mask.data = 0xFFFFFFFF;
-    tag_.mask.index = 0xFF;
-    add_item(RTE_FLOW_ITEM_TYPE_TAG, tag_);
+  if (match.source) {
+    source_.spec.port_id = number_of(*match.source);
+    source_.mask.port_id = 0xFFFF;
+    add_item(RTE_FLOW_ITEM_TYPE_REPRESENTED_PORT, source_);
+  } else {
+    // Without spec and mask mlx5 leaves the source port out of the match; without the item it would mean
+    // the port that the rule is made on (mlx5_flow_dv.c, flow_dv_translate_item_represented_port).
+    items_.at(item_count_++) = {
+        .type = RTE_FLOW_ITEM_TYPE_REPRESENTED_PORT, .spec = nullptr, .last = nullptr, .mask = nullptr};
   }
-  const bool has_ip = match.ip_src || match.ip_dst || match.ip_protocol;
-  if (has_ip || match.eth_src || match.eth_dst || match.ether_type || match.untagged) lower_ethernet(match);
-  if (has_ip) lower_ip(match);
-  if (match.l4_dst) lower_l4(match);
+  if (match.tag) lower_tag(tag_, 0, *match.tag);
+  if (match.policy_tag) lower_tag(policy_tag_, 1, *match.policy_tag);
+  if (match.ip || match.eth_src || match.eth_dst || match.ether_type || match.untagged) lower_ethernet(match);
+  if (match.ip == IpFamily::kV4) lower_ipv4(match);
+  if (match.ip == IpFamily::kV6) lower_ipv6(match);
+  if (match.l4_src || match.l4_dst) lower_l4(match);
+  if (match.icmpv6_type) {
+    icmpv6_.spec.type = *match.icmpv6_type;
+    icmpv6_.mask.type = 0xFF;
+    add_item(RTE_FLOW_ITEM_TYPE_ICMP6, icmpv6_);
+  }
   if (match.vni) {
     set_vni(vxlan_.spec, match.vni->value());
     set_vni(vxlan_.mask, Vni::kMax);
@@ -82,6 +98,14 @@ void LoweredRule::lower_match(const Match& match, const PortNumbering& number_of
   }
   items_.at(item_count_) = {
       .type = RTE_FLOW_ITEM_TYPE_END, .spec = nullptr, .last = nullptr, .mask = nullptr};
+}
+
+void LoweredRule::lower_tag(SpecAndMask<rte_flow_item_tag>& item, std::uint8_t index, std::uint32_t value) {
+  item.spec.data = value;
+  item.spec.index = index;
+  item.mask.data = 0xFFFFFFFF;
+  item.mask.index = 0xFF;
+  add_item(RTE_FLOW_ITEM_TYPE_TAG, item);
 }
 
 void LoweredRule::lower_ethernet(const Match& match) {
@@ -101,7 +125,7 @@ void LoweredRule::lower_ethernet(const Match& match) {
   add_item(RTE_FLOW_ITEM_TYPE_ETH, eth_);
 }
 
-void LoweredRule::lower_ip(const Match& match) {
+void LoweredRule::lower_ipv4(const Match& match) {
   if (match.ip_src) {
     ipv4_.spec.hdr.src_addr = to_rte(match.ip_src->address());
     ipv4_.mask.hdr.src_addr = to_rte(match.ip_src->mask());
@@ -110,6 +134,7 @@ void LoweredRule::lower_ip(const Match& match) {
     ipv4_.spec.hdr.dst_addr = to_rte(match.ip_dst->address());
     ipv4_.mask.hdr.dst_addr = to_rte(match.ip_dst->mask());
   }
+  if (match.unfragmented) ipv4_.mask.hdr.fragment_offset = rte_cpu_to_be_16(kAnyFragment);
   if (match.ip_protocol) {
     ipv4_.spec.hdr.next_proto_id = *match.ip_protocol;
     ipv4_.mask.hdr.next_proto_id = 0xFF;
@@ -117,26 +142,58 @@ void LoweredRule::lower_ip(const Match& match) {
   add_item(RTE_FLOW_ITEM_TYPE_IPV4, ipv4_);
 }
 
+void LoweredRule::lower_ipv6(const Match& match) {
+  if (match.ip_src) {
+    copy_ipv6(match.ip_src->address(), ipv6_.spec.hdr.src_addr);
+    copy_ipv6(match.ip_src->mask(), ipv6_.mask.hdr.src_addr);
+  }
+  if (match.ip_dst) {
+    copy_ipv6(match.ip_dst->address(), ipv6_.spec.hdr.dst_addr);
+    copy_ipv6(match.ip_dst->mask(), ipv6_.mask.hdr.dst_addr);
+  }
+  if (match.unfragmented) ipv6_.mask.has_frag_ext = 1;
+  if (match.ip_protocol) {
+    ipv6_.spec.hdr.proto = *match.ip_protocol;
+    ipv6_.mask.hdr.proto = 0xFF;
+  }
+  add_item(RTE_FLOW_ITEM_TYPE_IPV6, ipv6_);
+}
+
 void LoweredRule::lower_l4(const Match& match) {
-  const rte_be16_t port = rte_cpu_to_be_16(match.l4_dst->value);
-  const rte_be16_t mask = rte_cpu_to_be_16(match.l4_dst->mask);
+  const auto fill = [&match](auto& item) {
+    if (match.l4_src) {
+      item.spec.hdr.src_port = rte_cpu_to_be_16(match.l4_src->value);
+      item.mask.hdr.src_port = rte_cpu_to_be_16(match.l4_src->mask);
+    }
+    if (match.l4_dst) {
+      item.spec.hdr.dst_port = rte_cpu_to_be_16(match.l4_dst->value);
+      item.mask.hdr.dst_port = rte_cpu_to_be_16(match.l4_dst->mask);
+    }
+  };
   if (match.ip_protocol == kProtocolTcp) {
-    tcp_.spec.hdr.dst_port = port;
-    tcp_.mask.hdr.dst_port = mask;
+    fill(tcp_);
     add_item(RTE_FLOW_ITEM_TYPE_TCP, tcp_);
   } else {
-    udp_.spec.hdr.dst_port = port;
-    udp_.mask.hdr.dst_port = mask;
+    fill(udp_);
     add_item(RTE_FLOW_ITEM_TYPE_UDP, udp_);
   }
 }
 
-void LoweredRule::lower_actions(const Actions& actions, const PortNumbering& number_of) {
+void LoweredRule::lower_actions(const Actions& actions, std::uint32_t meter, const PortNumbering& number_of) {
   if (actions.decap) add_action(RTE_FLOW_ACTION_TYPE_VXLAN_DECAP);
   if (actions.count) add_action(RTE_FLOW_ACTION_TYPE_COUNT, &count_);
+  if (actions.meter) {
+    meter_.mtr_id = meter;
+    add_action(RTE_FLOW_ACTION_TYPE_METER, &meter_);
+  }
   if (actions.set_tag) {
     set_tag_ = set_field(RTE_FLOW_FIELD_TAG, *actions.set_tag, 32);  // host byte order, as TAG items
     add_action(RTE_FLOW_ACTION_TYPE_MODIFY_FIELD, &set_tag_);
+  }
+  if (actions.set_policy_tag) {
+    set_policy_tag_ = set_field(RTE_FLOW_FIELD_TAG, *actions.set_policy_tag, 32);
+    set_policy_tag_.dst.level = 1;  // of a tag: its index
+    add_action(RTE_FLOW_ACTION_TYPE_MODIFY_FIELD, &set_policy_tag_);
   }
   if (actions.set_eth_dst) {
     set_eth_dst_ = set_field(RTE_FLOW_FIELD_MAC_DST, actions.set_eth_dst->bytes, 48);
@@ -159,17 +216,31 @@ void LoweredRule::lower_actions(const Actions& actions, const PortNumbering& num
 void LoweredRule::lower_encap(const VxlanEncap& encap) {
   encap_eth_.spec.hdr.src_addr = to_rte(encap.eth_src);
   encap_eth_.spec.hdr.dst_addr = to_rte(encap.eth_dst);
-  encap_eth_.spec.hdr.ether_type = rte_cpu_to_be_16(kEtherTypeIpv4);
+  const bool is_v4 = encap.ip_dst.is_v4();
+  encap_eth_.spec.hdr.ether_type = rte_cpu_to_be_16(is_v4 ? kEtherTypeIpv4 : kEtherTypeIpv6);
   encap_eth_.mask.hdr.src_addr = encap_eth_.mask.hdr.dst_addr = all_ones_mac();
   encap_eth_.mask.hdr.ether_type = 0xFFFF;
-  encap_ipv4_.spec.hdr.version_ihl = kIpv4VersionAndLength;
-  encap_ipv4_.spec.hdr.time_to_live = kOuterTtl;
-  encap_ipv4_.spec.hdr.next_proto_id = kProtocolUdp;
-  encap_ipv4_.spec.hdr.src_addr = to_rte(encap.ip_src);
-  encap_ipv4_.spec.hdr.dst_addr = to_rte(encap.ip_dst);
-  encap_ipv4_.mask.hdr.version_ihl = encap_ipv4_.mask.hdr.time_to_live = encap_ipv4_.mask.hdr.next_proto_id =
-      0xFF;
-  encap_ipv4_.mask.hdr.src_addr = encap_ipv4_.mask.hdr.dst_addr = 0xFFFFFFFF;
+  if (is_v4) {
+    auto& [spec, mask] = encap_ipv4_;
+    spec.hdr.version_ihl = kIpv4VersionAndLength;
+    spec.hdr.time_to_live = kOuterTtl;
+    spec.hdr.next_proto_id = kProtocolUdp;
+    spec.hdr.src_addr = to_rte(encap.ip_src);
+    spec.hdr.dst_addr = to_rte(encap.ip_dst);
+    mask.hdr.version_ihl = mask.hdr.time_to_live = mask.hdr.next_proto_id = 0xFF;
+    mask.hdr.src_addr = mask.hdr.dst_addr = 0xFFFFFFFF;
+  } else {
+    auto& [spec, mask] = encap_ipv6_;
+    spec.hdr.vtc_flow = rte_cpu_to_be_32(kIpv6Version);
+    spec.hdr.hop_limits = kOuterTtl;
+    spec.hdr.proto = kProtocolUdp;
+    copy_ipv6(encap.ip_src, spec.hdr.src_addr);
+    copy_ipv6(encap.ip_dst, spec.hdr.dst_addr);
+    mask.hdr.vtc_flow = rte_cpu_to_be_32(0xFU << 28);
+    mask.hdr.hop_limits = mask.hdr.proto = 0xFF;
+    std::ranges::fill(mask.hdr.src_addr, std::uint8_t{0xFF});
+    std::ranges::fill(mask.hdr.dst_addr, std::uint8_t{0xFF});
+  }
   encap_udp_.spec.hdr.dst_port = rte_cpu_to_be_16(kVxlanUdpPort);
   encap_udp_.mask.hdr.dst_port = 0xFFFF;
   encap_vxlan_.spec.flags = encap_vxlan_.mask.flags = kVxlanFlagVni;
@@ -180,7 +251,8 @@ void LoweredRule::lower_encap(const VxlanEncap& encap) {
     return rte_flow_item{.type = type, .spec = &fields.spec, .last = nullptr, .mask = &fields.mask};
   };
   encap_items_ = {
-      item(RTE_FLOW_ITEM_TYPE_ETH, encap_eth_), item(RTE_FLOW_ITEM_TYPE_IPV4, encap_ipv4_),
+      item(RTE_FLOW_ITEM_TYPE_ETH, encap_eth_),
+      is_v4 ? item(RTE_FLOW_ITEM_TYPE_IPV4, encap_ipv4_) : item(RTE_FLOW_ITEM_TYPE_IPV6, encap_ipv6_),
       item(RTE_FLOW_ITEM_TYPE_UDP, encap_udp_), item(RTE_FLOW_ITEM_TYPE_VXLAN, encap_vxlan_),
       rte_flow_item{.type = RTE_FLOW_ITEM_TYPE_END, .spec = nullptr, .last = nullptr, .mask = nullptr}};
   encap_.definition = encap_items_.data();

@@ -15,7 +15,8 @@ namespace berth::dataplane::dpdk {
 // LIFETIME: items() and actions() point into the object, which therefore neither moves nor copies.
 class LoweredRule {
  public:
-  LoweredRule(const Rule& rule, const PortNumbering& number_of);
+  // `priority` instead of the rule's own; `meter` is the number of the rule's meter, if it has one.
+  LoweredRule(const Rule& rule, std::uint32_t priority, std::uint32_t meter, const PortNumbering& number_of);
   LoweredRule(const LoweredRule&) = delete;
   LoweredRule& operator=(const LoweredRule&) = delete;
 
@@ -31,10 +32,12 @@ class LoweredRule {
   };
 
   void lower_match(const Match& match, const PortNumbering& number_of);
+  void lower_tag(SpecAndMask<rte_flow_item_tag>& item, std::uint8_t index, std::uint32_t value);
   void lower_ethernet(const Match& match);
-  void lower_ip(const Match& match);
+  void lower_ipv4(const Match& match);
+  void lower_ipv6(const Match& match);
   void lower_l4(const Match& match);
-  void lower_actions(const Actions& actions, const PortNumbering& number_of);
+  void lower_actions(const Actions& actions, std::uint32_t meter, const PortNumbering& number_of);
   void lower_encap(const VxlanEncap& encap);
   template <typename Spec>
   void add_item(rte_flow_item_type type, const SpecAndMask<Spec>& fields) {
@@ -46,30 +49,36 @@ class LoweredRule {
 
   rte_flow_attr attr_{};
 
-  // port, tag, eth, ipv4, tcp or udp, vxlan, end
-  std::array<rte_flow_item, 7> items_{};
+  // port, two tags, eth, ipv4 or ipv6, tcp or udp or icmp6, vxlan, end
+  std::array<rte_flow_item, 8> items_{};
   std::size_t item_count_ = 0;
   SpecAndMask<rte_flow_item_ethdev> source_;
   SpecAndMask<rte_flow_item_tag> tag_;
+  SpecAndMask<rte_flow_item_tag> policy_tag_;
   SpecAndMask<rte_flow_item_eth> eth_;
   SpecAndMask<rte_flow_item_ipv4> ipv4_;
+  SpecAndMask<rte_flow_item_ipv6> ipv6_;
   SpecAndMask<rte_flow_item_tcp> tcp_;
   SpecAndMask<rte_flow_item_udp> udp_;
+  SpecAndMask<rte_flow_item_icmp6> icmpv6_;
   SpecAndMask<rte_flow_item_vxlan> vxlan_;
 
-  // decap, count, tag, mac, encap, fate, end
-  std::array<rte_flow_action, 7> actions_{};
+  // decap, count, meter, two tags, mac, encap, fate, end
+  std::array<rte_flow_action, 9> actions_{};
   std::size_t action_count_ = 0;
   rte_flow_action_count count_{};
+  rte_flow_action_meter meter_{};
   rte_flow_action_modify_field set_tag_{};
+  rte_flow_action_modify_field set_policy_tag_{};
   rte_flow_action_modify_field set_eth_dst_{};
   rte_flow_action_jump jump_{};
   rte_flow_action_ethdev deliver_{};
 
   rte_flow_action_vxlan_encap encap_{};
-  std::array<rte_flow_item, 5> encap_items_{};  // eth, ipv4, udp, vxlan, end
+  std::array<rte_flow_item, 5> encap_items_{};  // eth, ipv4 or ipv6, udp, vxlan, end
   SpecAndMask<rte_flow_item_eth> encap_eth_;
   SpecAndMask<rte_flow_item_ipv4> encap_ipv4_;
+  SpecAndMask<rte_flow_item_ipv6> encap_ipv6_;
   SpecAndMask<rte_flow_item_udp> encap_udp_;
   SpecAndMask<rte_flow_item_vxlan> encap_vxlan_;
 };

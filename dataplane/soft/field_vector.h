@@ -16,6 +16,7 @@ namespace berth::soft {
 using PortIndex = std::uint16_t;
 inline constexpr PortIndex kUplink = 0;
 inline constexpr PortIndex kNoPort = 0xffff;
+inline constexpr PortIndex kAnyPort = 0xfffe;  // of a rule that does not match its source
 
 inline constexpr std::size_t kTagCount = 4;
 

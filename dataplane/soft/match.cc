@@ -80,6 +80,7 @@ Match lower_pattern(const rte_flow_item pattern[], const PortMap& ports) {
     if (item->type == RTE_FLOW_ITEM_TYPE_VOID) continue;
     const ItemShape& shape = *item_shape(item->type);
     if (shape.level == ItemLevel::kPort) {
+      if (item->spec == nullptr) continue;  // every port
       match.key.port = ports.port_of(static_cast<const rte_flow_item_ethdev*>(item->spec)->port_id);
       match.mask.port = 0xffff;
     } else if (item->type == RTE_FLOW_ITEM_TYPE_METER_COLOR) {

@@ -79,9 +79,9 @@ class PatternCheck {
       return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ITEM_NUM,
                     "exactly one represented_port item is needed (HP-02)", pattern);
     }
-    if ((facts_.outer & kHasVxlan) != 0 && !tunnel_destination_is_exact_) {
+    if ((facts_.outer & kHasVxlan) != 0 && (facts_.outer & kHasIpv4) != 0 && !tunnel_destination_is_exact_) {
       return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ITEM_NUM,
-                    "a VXLAN rule must match the whole outer destination address (HP-14)", pattern);
+                    "a VXLAN rule must match the whole outer IPv4 destination (HP-14)", pattern);
     }
     if (!budget_.fits(limits_.match_dwords, limits_.match_bytes)) {
       return refuse(E2BIG, RTE_FLOW_ERROR_TYPE_ITEM_NUM, "the pattern exceeds the match definer (HP-16)",
@@ -128,7 +128,9 @@ class PatternCheck {
                     &item);
     }
     if (item.spec == nullptr) {
-      return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ITEM, "represented_port needs a port (HP-02)", &item);
+      facts_.source = kAnyPort;
+      facts_.only_port = false;
+      return {};
     }
     const auto* mask = static_cast<const rte_flow_item_ethdev*>(item.mask);
     if (mask != nullptr && mask->port_id != 0xffff) {

@@ -243,7 +243,8 @@ std::string format_encap(const EncapHeader& header) {
 }  // namespace
 
 std::string format_pattern(const Match& match, const PortMap& ports) {
-  std::string text = "represented_port ethdev_port_id is " + std::to_string(ports.ethdev_of(match.key.port));
+  std::string text = "represented_port";
+  if (match.mask.port != 0) text += " ethdev_port_id is " + std::to_string(ports.ethdev_of(match.key.port));
   for (std::size_t i = 0; i < kTagCount; ++i) {
     if (match.mask.tags[i] == 0) continue;
     text += " / tag index is " + std::to_string(i);

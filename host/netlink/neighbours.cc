@@ -28,9 +28,7 @@ int on_route(nl_msg* message, void* argument) {
   nlattr* attributes[RTA_MAX + 1] = {};
   if (nlmsg_parse(nlmsg_hdr(message), sizeof(rtmsg), attributes, RTA_MAX, nullptr) < 0) return NL_SKIP;
   if (attributes[RTA_OIF] != nullptr) answer->ifindex = static_cast<int>(nla_get_u32(attributes[RTA_OIF]));
-  if (attributes[RTA_GATEWAY] != nullptr && nla_len(attributes[RTA_GATEWAY]) == 4) {
-    answer->gateway = IpAddress::v4(ntohl(nla_get_u32(attributes[RTA_GATEWAY])));
-  }
+  if (attributes[RTA_GATEWAY] != nullptr) answer->gateway = to_ip_address(attributes[RTA_GATEWAY]);
   return NL_OK;
 }
 

@@ -61,7 +61,7 @@ class BadIntents(Refusals):
         (attach_command(ip="10.1.0.6"), "ALREADY_EXISTS", "IP_TAKEN"),  # by a VM of the other host
         (attach_command(mac=BLUE.peer_mac), "ALREADY_EXISTS", "MAC_TAKEN"),
         (attach_command(ip="10.1.0"), "INVALID_ARGUMENT", "MALFORMED_IP"),
-        (attach_command(ip="fd00::5"), "INVALID_ARGUMENT", "IP_FAMILY_UNSUPPORTED"),
+        (attach_command(ip="fd00::5"), "INVALID_ARGUMENT", "IP_OUTSIDE_SUBNET"),
         (attach_command(mac="02:00:00:00:01"), "INVALID_ARGUMENT", "MALFORMED_MAC"),
         (attach_command(mac="ff:ff:ff:ff:ff:ff"), "INVALID_ARGUMENT", "MAC_NOT_UNICAST"),
         (attach_command(vm="../vm"), "INVALID_ARGUMENT", "MALFORMED_ID"),

@@ -72,7 +72,7 @@ class Stage:
 
     def _wait_for_routes(self):
         """A mapping can be programmed only when the kernel knows the next hop's MAC: ARP takes its time."""
-        wanted = sum(len(self.vpcs[self.places[name]["vpc"]]["mappings"]) for name in self.ports)
+        wanted = sum(len(vpc["mappings"]) for vpc in self.vpcs.values())
         wait_until(lambda: sum(rule["purpose"] == "mapping" for rule in self.agent.rules()) >= wanted, PATIENCE,
                    f"{wanted} mappings in the eSwitch")
 

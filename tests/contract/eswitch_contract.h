@@ -38,7 +38,7 @@ class EswitchContract : public ::testing::Test {
   static Rule entry(Port port) {
     return {.key = {0, 0, {.source = port}}, .actions = {.fate = dataplane::JumpTo{1}}, .owner = port};
   }
-  static Rule drop(Port port, std::uint32_t priority = 21000) {
+  static Rule drop(Port port, std::uint32_t priority = 10000) {
     return {.key = {1, priority, {.source = port}},
             .actions = {.count = true, .fate = dataplane::Drop{}},
             .purpose = dataplane::Purpose::kSpoofDrop,

@@ -22,17 +22,23 @@ inline IpPrefix prefix(std::string_view text) {
 inline const dataplane::Underlay kUnderlay{.vtep = ip("192.0.2.1"),
                                            .mac = mac("02:00:00:00:ff:01"),
                                            .next_hops = {{ip("192.0.2.2"), mac("02:00:00:00:ff:02")}}};
-inline const dataplane::LocalEndpoint kWeb{dataplane::EswitchPort::function(0), ip("10.1.0.5"),
-                                           mac("02:00:00:00:01:05")};
-inline const dataplane::LocalEndpoint kDb{dataplane::EswitchPort::function(1), ip("10.1.0.6"),
-                                          mac("02:00:00:00:01:06")};
+inline const dataplane::Underlay kIpv6Underlay{
+    .vtep = ip("2001:db8:ffff::1"),
+    .mac = mac("02:00:00:00:ff:01"),
+    .next_hops = {{ip("2001:db8:ffff::2"), mac("02:00:00:00:ff:02")}}};
+inline const dataplane::LocalEndpoint kWeb{.port = dataplane::EswitchPort::function(0),
+                                           .ips = {ip("10.1.0.5"), ip("2001:db8:1::5")},
+                                           .mac = mac("02:00:00:00:01:05"),
+                                           .rates = {.from_vm = 1000000000, .to_vm = 2000000000}};
+inline const dataplane::LocalEndpoint kDb{
+    .port = dataplane::EswitchPort::function(1), .ips = {ip("10.1.0.6")}, .mac = mac("02:00:00:00:01:06")};
 
 inline dataplane::Vpc make_vpc(const std::string& id, std::uint32_t vni) {
-  return {.id = VpcId::trusted(id),
-          .vni = Vni::trusted(vni),
-          .subnets = {{prefix("10.1.0.0/24"), ip("10.1.0.1")}},
-          .mappings = {{ip("10.1.0.200"), mac("02:00:00:00:01:c8"), ip("192.0.2.2")}},
-          .policy = {}};
+  return {
+      .id = VpcId::trusted(id),
+      .vni = Vni::trusted(vni),
+      .subnets = {{prefix("10.1.0.0/24"), ip("10.1.0.1")}, {prefix("2001:db8:1::/64"), ip("2001:db8:1::1")}},
+      .mappings = {{ip("10.1.0.200"), mac("02:00:00:00:01:c8"), ip("192.0.2.2")}}};
 }
 
 // The same with every shape that a policy rule can have.
@@ -44,22 +50,34 @@ inline dataplane::Vpc make_vpc_with_policy() {
       {Direction::kEgress, 0, Verdict::kDeny, kProtocolUdp, prefix("10.1.0.0/24"), PortRange{53, 53}},
       {Direction::kIngress, 1, Verdict::kAllow, kProtocolIcmp, std::nullopt, std::nullopt},
       {Direction::kEgress, 7, Verdict::kDeny, std::nullopt, std::nullopt, std::nullopt},
-      {Direction::kEgress, 7, Verdict::kAllow, kProtocolTcp, std::nullopt, std::nullopt}};
+      {Direction::kEgress, 7, Verdict::kAllow, kProtocolTcp, std::nullopt, std::nullopt},
+      {Direction::kIngress, 3, Verdict::kDeny, kProtocolTcp, prefix("2001:db8:1::/96"), PortRange{22, 22}}};
+  vpc.mappings.push_back({ip("2001:db8:1::c8"), mac("02:00:00:00:01:c8"), ip("192.0.2.2")});
+  vpc.routes = {{prefix("0.0.0.0/0"), ip("192.0.2.2"), mac("02:00:00:00:fe:01"), Vni::trusted(9001)},
+                {prefix("2001:db8:ff::/48"), ip("192.0.2.2"), mac("02:00:00:00:fe:01"), Vni::trusted(9001)}};
   return vpc;
 }
 
-inline std::vector<dataplane::Rule> whole_host(const dataplane::Vpc& vpc) {
+// The same VPC as a controller describes it to a host with an IPv6 underlay.
+inline dataplane::Vpc on_ipv6_underlay(dataplane::Vpc vpc) {
+  for (auto& mapping : vpc.mappings) mapping.vtep = ip("2001:db8:ffff::2");
+  for (auto& route : vpc.routes) route.vtep = ip("2001:db8:ffff::2");
+  return vpc;
+}
+
+inline std::vector<dataplane::Rule> whole_host(const dataplane::Vpc& vpc,
+                                               const dataplane::Underlay& underlay = kUnderlay) {
   using namespace dataplane;
   std::vector<Rule> all;
   const auto append = [&](const std::vector<Rule>& rules) {
     all.insert(all.end(), rules.begin(), rules.end());
   };
-  append(compile_host(kUnderlay));
-  append(compile_vpc(vpc, kUnderlay));
-  for (const auto& [self, other] : {std::pair{kWeb, kDb}, std::pair{kDb, kWeb}}) {
+  append(compile_host(underlay));
+  append(compile_vpc(vpc, {}, underlay));
+  for (const LocalEndpoint& self : {kWeb, kDb}) {
     append(compile_closed(self.port));
-    append(compile_port(vpc, self, kUnderlay));
-    append(compile_delivery(vpc, self, std::vector{other}));
+    append(compile_port(vpc, self));
+    append(compile_delivery(vpc, {}, self));
   }
   return all;
 }

@@ -50,7 +50,7 @@ class AgentWorld {
     return {.request = RequestId::trusted("req-" + vm),
             .vm = VmId::trusted(vm),
             .vpc = VpcId::trusted(vpc),
-            .ip = IpAddress::v4(0x0A010000U + last_octet),
+            .ips = {IpAddress::v4(0x0A010000U + last_octet)},
             .mac = {{0x02, 0, 0, 0, 1, last_octet}}};
   }
 

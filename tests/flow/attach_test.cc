@@ -57,11 +57,12 @@ TEST(Attach, TwoVmsOfOneVpcReachEachOtherAndNobodyElse) {
   ASSERT_TRUE(world.attach(world.intent("vm-1", "blue", 5)));
   ASSERT_TRUE(world.attach(world.intent("vm-2", "blue", 6)));
   ASSERT_TRUE(world.attach(world.intent("vm-3", "green", 6)));
-  EXPECT_EQ(world.eswitch.count(Purpose::kLocalMapping), 2U);
+  EXPECT_EQ(world.eswitch.count(Purpose::kLocalMapping), 3U);
+  // The only way from one VM to another is a mapping in the sender's VPC.
   for (const auto& [key, rule] : world.eswitch.rules) {
-    if (rule.purpose != Purpose::kDeliver || key.match.source.is_uplink()) continue;
-    EXPECT_NE(rule.owner, EswitchPort::function(2)) << "a VM of blue is delivered to green";
-    EXPECT_NE(key.match.source, EswitchPort::function(2)) << "the VM of green is delivered to blue";
+    if (rule.purpose != Purpose::kLocalMapping) continue;
+    EXPECT_EQ(key.match.tag, rule.owner == EswitchPort::function(2) ? 7002U : 7001U);
+    EXPECT_EQ(rule.actions.set_tag, rule.owner.number());
   }
 }
 
@@ -81,7 +82,7 @@ TEST(Attach, ARequestIdIsNotUsedForTwoThings) {
   world.push({make_vpc("blue", 7001)});
   auto intent = world.intent("vm-1", "blue", 5);
   ASSERT_TRUE(world.attach(intent));
-  intent.ip = ip("10.1.0.77");
+  intent.ips = {ip("10.1.0.77")};
   const auto reused = world.attach(intent);
   ASSERT_FALSE(reused);
   EXPECT_EQ(reused.error().reason, "REQUEST_ID_REUSED");
@@ -116,13 +117,13 @@ INSTANTIATE_TEST_SUITE_P(
     BadIntents, AttachRefuses,
     ::testing::Values(
         Refusal{"UnknownVpc", [](auto& i) { i.vpc = VpcId::trusted("red"); }, Code::kNotFound, "VPC_UNKNOWN"},
-        Refusal{"IpOutsideSubnet", [](auto& i) { i.ip = ip("10.2.0.5"); }, Code::kInvalidArgument,
+        Refusal{"IpOutsideSubnet", [](auto& i) { i.ips = {ip("10.2.0.5")}; }, Code::kInvalidArgument,
                 "IP_OUTSIDE_SUBNET"},
-        Refusal{"IpOfTheGateway", [](auto& i) { i.ip = ip("10.1.0.1"); }, Code::kInvalidArgument,
+        Refusal{"IpOfTheGateway", [](auto& i) { i.ips = {ip("10.1.0.1")}; }, Code::kInvalidArgument,
                 "IP_RESERVED"},
-        Refusal{"IpTakenOnThisHost", [](auto& i) { i.ip = ip("10.1.0.5"); }, Code::kAlreadyExists,
+        Refusal{"IpTakenOnThisHost", [](auto& i) { i.ips = {ip("10.1.0.5")}; }, Code::kAlreadyExists,
                 "IP_TAKEN"},
-        Refusal{"IpTakenOnAnotherHost", [](auto& i) { i.ip = ip("10.1.0.200"); }, Code::kAlreadyExists,
+        Refusal{"IpTakenOnAnotherHost", [](auto& i) { i.ips = {ip("10.1.0.200")}; }, Code::kAlreadyExists,
                 "IP_TAKEN"},
         Refusal{"MacTakenOnThisHost", [](auto& i) { i.mac = mac("02:00:00:00:01:05"); }, Code::kAlreadyExists,
                 "MAC_TAKEN"},
@@ -132,8 +133,17 @@ INSTANTIATE_TEST_SUITE_P(
                 "VM_ALREADY_ATTACHED"},
         Refusal{"MulticastMac", [](auto& i) { i.mac = mac("03:00:00:00:01:06"); }, Code::kInvalidArgument,
                 "MAC_NOT_UNICAST"},
-        Refusal{"Ipv6", [](auto& i) { i.ip = ip("2001:db8::1"); }, Code::kInvalidArgument,
-                "IP_FAMILY_UNSUPPORTED"},
+        Refusal{"NoIp", [](auto& i) { i.ips = {}; }, Code::kInvalidArgument, "NO_IP"},
+        Refusal{"TwoIpsOfOneFamily", [](auto& i) { i.ips = {ip("10.1.0.6"), ip("10.1.0.7")}; },
+                Code::kInvalidArgument, "IP_FAMILY_TWICE"},
+        Refusal{"Ipv6OutsideSubnet", [](auto& i) { i.ips = {ip("2001:db8:2::6")}; }, Code::kInvalidArgument,
+                "IP_OUTSIDE_SUBNET"},
+        Refusal{"MtuTooSmallForIpv6",
+                [](auto& i) {
+                  i.ips = {ip("2001:db8:1::6")};
+                  i.mtu_bytes = 1279;
+                },
+                Code::kInvalidArgument, "MTU_TOO_SMALL"},
         Refusal{"MtuTooLarge", [](auto& i) { i.mtu_bytes = 1451; }, Code::kInvalidArgument, "MTU_TOO_LARGE"}),
     [](const auto& param) { return param.param.name; });
 

@@ -57,7 +57,7 @@ class Api(unittest.TestCase):
         return call(request, timeout=timeout)
 
     def intent(self, request_id, vm, ip):
-        interface = self.north.Interface(ip=ip, mac="02:00:00:00:01:%02x" % int(ip.rsplit(".", 1)[1]))
+        interface = self.north.Interface(ips=[ip], mac="02:00:00:00:01:%02x" % int(ip.rsplit(".", 1)[1]))
         return self.north.AttachVmRequest(request_id=request_id, vm=vm, vpc="blue", interface=interface)
 
     def controller(self):

@@ -41,9 +41,11 @@ Task<void> attach(rpc::Channel& channel, AttachArgs args, Format format) {
   request.set_request_id(args.request_id);
   request.set_vm(args.vm);
   request.set_vpc(args.vpc);
-  request.mutable_interface()->set_ip(args.ip);
+  for (const std::string& ip : args.ips) request.mutable_interface()->add_ips(ip);
   request.mutable_interface()->set_mac(args.mac);
   request.mutable_interface()->set_mtu_bytes(args.mtu_bytes);
+  request.mutable_interface()->set_max_rate_from_vm(args.max_rate_from_vm);
+  request.mutable_interface()->set_max_rate_to_vm(args.max_rate_to_vm);
   const auto operation = co_await channel.unary<v1::Operation>(northbound_method("AttachVm"), request,
                                                                {.timeout = args.timeout});
   if (!operation) co_return pass(operation);

@@ -9,12 +9,16 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace berth::ctl {
 
 struct AttachArgs {
-  std::string vm, vpc, ip, mac;
+  std::string vm, vpc, mac;
+  std::vector<std::string> ips;
   std::uint32_t mtu_bytes = 0;
+  std::uint64_t max_rate_from_vm = 0;  // bits per second
+  std::uint64_t max_rate_to_vm = 0;
   std::string request_id;
   std::chrono::milliseconds timeout{10000};
 };

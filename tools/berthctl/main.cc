@@ -54,10 +54,17 @@ int main(int argc, char** argv) {
   auto* attach_app = app.add_subcommand("attach", "attach a VM to a VPC and wait (role vmaas)");
   attach_app->add_option("--vm", attach_args.vm)->required();
   attach_app->add_option("--vpc", attach_args.vpc)->required();
-  attach_app->add_option("--ip", attach_args.ip)->required();
+  attach_app->add_option("--ip", attach_args.ips, "an IPv4 address, an IPv6 address, or one of each")
+      ->required();
   attach_app->add_option("--mac", attach_args.mac)->required();
   attach_app->add_option("--mtu", attach_args.mtu_bytes,
                          "bytes; default: the largest that fits the underlay");
+  const auto rate = CLI::AsNumberWithUnit(
+      std::map<std::string, std::uint64_t>{{"kbit", 1000}, {"Mbit", 1000000}, {"Gbit", 1000000000}});
+  attach_app
+      ->add_option("--max-rate-from-vm", attach_args.max_rate_from_vm, "e.g. 500Mbit; default: no limit")
+      ->transform(rate);
+  attach_app->add_option("--max-rate-to-vm", attach_args.max_rate_to_vm)->transform(rate);
   std::string request_id = random_request_id();
   attach_app->add_option("--request-id", request_id, "a retry repeats it; default: random");
   attach_app->add_option("--timeout", timeout_seconds, "e.g. 10s")

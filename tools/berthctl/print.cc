@@ -43,13 +43,19 @@ json::object to_json(const v1::Port& port) {
           {"socket", port.socket()}};
 }
 
+std::vector<std::string> ips_of(const v1::Attachment& attachment) {
+  return {attachment.interface().ips().begin(), attachment.interface().ips().end()};
+}
+
 json::object to_json(const v1::Attachment& attachment) {
   json::object object{{"attachment", attachment.id()},
                       {"vm", attachment.vm()},
                       {"vpc", attachment.vpc()},
-                      {"ip", attachment.interface().ip()},
+                      {"ips", json::value_from(ips_of(attachment))},
                       {"mac", attachment.interface().mac()},
                       {"mtu_bytes", attachment.interface().mtu_bytes()},
+                      {"max_rate_from_vm", attachment.interface().max_rate_from_vm()},
+                      {"max_rate_to_vm", attachment.interface().max_rate_to_vm()},
                       {"state", v1::Attachment::State_Name(attachment.state())},
                       {"port", to_json(attachment.port())}};
   if (attachment.has_counters()) {
@@ -60,7 +66,9 @@ json::object to_json(const v1::Attachment& attachment) {
                                       {"to_vm_bytes", counters.to_vm_bytes()},
                                       {"spoof_dropped_packets", counters.spoof_dropped_packets()},
                                       {"policy_dropped_packets", counters.policy_dropped_packets()},
-                                      {"unroutable_dropped_packets", counters.unroutable_dropped_packets()}};
+                                      {"unroutable_dropped_packets", counters.unroutable_dropped_packets()},
+                                      {"rogue_dropped_packets", counters.rogue_dropped_packets()},
+                                      {"to_host_packets", counters.to_host_packets()}};
   }
   return object;
 }
@@ -122,12 +130,13 @@ void print_attachment(const v1::Attachment& attachment, Format format) {
   const v1::Counters& counters = attachment.counters();
   fmt::print("{}  {}\n  vm   {}\n  vpc  {}\n  ip   {}  mac {}  mtu {}\n  port {} {}\n", attachment.id(),
              v1::Attachment::State_Name(attachment.state()), attachment.vm(), attachment.vpc(),
-             attachment.interface().ip(), attachment.interface().mac(), attachment.interface().mtu_bytes(),
-             attachment.port().function(), attachment.port().socket());
+             fmt::join(ips_of(attachment), " "), attachment.interface().mac(),
+             attachment.interface().mtu_bytes(), attachment.port().function(), attachment.port().socket());
   fmt::print("  from vm {} packets {} bytes, to vm {} packets {} bytes\n", counters.from_vm_packets(),
              counters.from_vm_bytes(), counters.to_vm_packets(), counters.to_vm_bytes());
-  fmt::print("  dropped: spoofed {}, by policy {}, unroutable {}\n", counters.spoof_dropped_packets(),
-             counters.policy_dropped_packets(), counters.unroutable_dropped_packets());
+  fmt::print("  dropped: spoofed {}, by policy {}, unroutable {}, rogue {}\n",
+             counters.spoof_dropped_packets(), counters.policy_dropped_packets(),
+             counters.unroutable_dropped_packets(), counters.rogue_dropped_packets());
 }
 
 void print_attachments(const v1::ListAttachmentsResponse& list, Format format) {
@@ -140,8 +149,9 @@ void print_attachments(const v1::ListAttachmentsResponse& list, Format format) {
              "state");
   for (const v1::Attachment& attachment : list.attachments()) {
     fmt::print("{:<29} {:<16} {:<16} {:<16} {:<18} {:<6} {}\n", attachment.id(), attachment.vm(),
-               attachment.vpc(), attachment.interface().ip(), attachment.interface().mac(),
-               attachment.port().function(), v1::Attachment::State_Name(attachment.state()));
+               attachment.vpc(), fmt::to_string(fmt::join(ips_of(attachment), ",")),
+               attachment.interface().mac(), attachment.port().function(),
+               v1::Attachment::State_Name(attachment.state()));
   }
 }
 

@@ -29,6 +29,10 @@ std::string text(const toml::value& table, const std::string& key) {
   return toml::find<std::string>(table, key);
 }
 
+std::vector<std::string> texts(const toml::value& table, const std::string& key) {
+  return toml::find<std::vector<std::string>>(table, key);
+}
+
 std::vector<toml::value> tables(const toml::value& table, const std::string& key) {
   if (!table.contains(key)) return {};
   return toml::find<std::vector<toml::value>>(table, key);
@@ -82,8 +86,25 @@ void read_policy_rule(const toml::value& table, PolicyRule& rule) {
   if (table.contains("ports")) read_ports(table, rule);
 }
 
+void read_route(const toml::value& table, southbound::v1::Route& route) {
+  check_keys(table, {"prefix", "vtep", "mac", "vni"});
+  route.set_prefix(text(table, "prefix"));
+  route.set_vtep(text(table, "vtep"));
+  route.set_mac(text(table, "mac"));
+  if (table.contains("vni")) route.set_vni(number(table, "vni"));
+}
+
+void read_guest_options(const toml::value& table, southbound::v1::GuestOptions& options) {
+  check_keys(table, {"dns_servers", "domain", "lease_seconds"});
+  if (table.contains("dns_servers")) {
+    for (const std::string& server : texts(table, "dns_servers")) options.add_dns_servers(server);
+  }
+  if (table.contains("domain")) options.set_domain(text(table, "domain"));
+  if (table.contains("lease_seconds")) options.set_lease_seconds(number(table, "lease_seconds"));
+}
+
 Vpc read_vpc(const toml::value& table) {
-  check_keys(table, {"id", "vni", "subnet", "mapping", "policy"});
+  check_keys(table, {"id", "vni", "subnet", "mapping", "policy", "route", "peering", "guest_options"});
   Vpc vpc;
   vpc.set_id(text(table, "id"));
   vpc.set_vni(number(table, "vni"));
@@ -101,6 +122,15 @@ Vpc read_vpc(const toml::value& table) {
     added.set_vtep(text(mapping, "vtep"));
   }
   for (const toml::value& rule : tables(table, "policy")) read_policy_rule(rule, *vpc.add_policy());
+  for (const toml::value& route : tables(table, "route")) read_route(route, *vpc.add_routes());
+  for (const toml::value& peering : tables(table, "peering")) {
+    check_keys(peering, {"vpc", "prefixes"});
+    southbound::v1::Peering& added = *vpc.add_peerings();
+    added.set_vpc(text(peering, "vpc"));
+    for (const std::string& prefix : texts(peering, "prefixes")) added.add_prefixes(prefix);
+  }
+  if (table.contains("guest_options"))
+    read_guest_options(toml::find(table, "guest_options"), *vpc.mutable_guest_options());
   return vpc;
 }
 

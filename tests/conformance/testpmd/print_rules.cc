@@ -3,6 +3,8 @@
 #include "dataplane/rule_text.h"
 #include "tests/fakes/whole_host.h"
 
+#include <set>
+
 #include <fmt/format.h>
 
 int main() {
@@ -10,7 +12,10 @@ int main() {
   const auto number_of = [](dataplane::EswitchPort port) {
     return static_cast<std::uint16_t>(3 + port.number());
   };
+  std::set<dataplane::Meter> meters;
   for (const auto& rule : testing::whole_host(testing::make_vpc_with_policy())) {
+    const auto& meter = rule.actions.meter;
+    if (meter && meters.insert(*meter).second) fmt::print("{}", format_meter(*meter, number_of));
     fmt::print("{}\n", format_rule(rule, number_of));
   }
 }

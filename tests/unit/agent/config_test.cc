@@ -41,7 +41,7 @@ TEST(Config, NamesTheKeyThatIsWrong) {
       {"listen =", "lisen =", "api.listen"},
       {"functions = 2", "functions = 16", "eswitch.functions"},
       {"functions = 2", "functions = \"2\"", "eswitch.functions"},
-      {"\"192.0.2.1\"", "\"fe80::1\"", "underlay.vtep"},
+      {"\"192.0.2.1\"", "\"ff02::1\"", "underlay.vtep"},
       {"functions = 2", "funktions = 2", "eswitch.funktions"},
       {"[eswitch]", "[eswich]", "eswich"},
       {"trust_domain = \"berth.test\"", "", "api.trust_domain"},

@@ -74,8 +74,40 @@ INSTANTIATE_TEST_SUITE_P(
               "vpc/blue/policy/0", "MALFORMED_PORTS"},
         Fault{"TooManyPolicyRules", [](Vpc& v) { v.policy.resize(kMaxPolicyRulesPerVpc + 1); }, "vpc/blue",
               "LIMIT_EXCEEDED"},
-        Fault{"Ipv6Subnet", [](Vpc& v) { v.subnets.push_back({prefix("2001:db8::/64"), ip("2001:db8::1")}); },
-              "vpc/blue/subnet/2001:db8::/64", "IP_FAMILY_UNSUPPORTED"}),
+        Fault{"RouteTwice",
+              [](Vpc& v) {
+                v.routes.assign(2, {prefix("0.0.0.0/0"), ip("192.0.2.2"), mac("02:00:00:00:00:fe"), v.vni});
+              },
+              "vpc/blue/route/0.0.0.0/0", "DUPLICATE"},
+        Fault{"RouteToAHostOfASubnet",
+              [](Vpc& v) {
+                v.routes = {{prefix("10.1.0.9/32"), ip("192.0.2.2"), mac("02:00:00:00:00:fe"), v.vni}};
+              },
+              "vpc/blue/route/10.1.0.9/32", "ROUTE_INSIDE_SUBNET"},
+        Fault{"PeersWithItself", [](Vpc& v) { v.peerings = {{v.id, {prefix("10.2.0.0/24")}}}; },
+              "vpc/blue/peering/blue", "PEERS_WITH_ITSELF"},
+        Fault{"PeeringWithoutPrefix", [](Vpc& v) { v.peerings = {{VpcId::trusted("green"), {}}}; },
+              "vpc/blue/peering/green", "NO_PREFIX"},
+        Fault{"PeeringOfOwnAddresses",
+              [](Vpc& v) { v.peerings = {{VpcId::trusted("green"), {prefix("10.1.0.0/16")}}}; },
+              "vpc/blue/peering/green", "PEERING_OVERLAP"},
+        Fault{"PeeringsOfTheSameAddresses",
+              [](Vpc& v) {
+                v.peerings = {{VpcId::trusted("green"), {prefix("10.2.0.0/16")}},
+                              {VpcId::trusted("red"), {prefix("10.2.3.0/24")}}};
+              },
+              "vpc/blue/peering/red", "PEERING_OVERLAP"},
+        Fault{"Ipv6HostWithPorts",
+              [](Vpc& v) {
+                v.policy = {{.protocol = 6, .remote = prefix("2001:db8::1/128"), .ports = PortRange{22, 22}}};
+              },
+              "vpc/blue/policy/0", "MATCH_TOO_WIDE"},
+        Fault{"ShortLease", [](Vpc& v) { v.guest_options.lease_seconds = 59; }, "vpc/blue/guest_options",
+              "LEASE_TOO_SHORT"},
+        Fault{"BadDomain", [](Vpc& v) { v.guest_options.domain = "a..b"; }, "vpc/blue/guest_options",
+              "MALFORMED_DOMAIN"},
+        Fault{"MulticastDnsServer", [](Vpc& v) { v.guest_options.dns_servers = {ip("224.0.0.251")}; },
+              "vpc/blue/guest_options", "NOT_UNICAST"}),
     [](const auto& param) { return param.param.name; });
 
 }  // namespace

@@ -1,0 +1,29 @@
+#include "agent/vpc_store.h"
+
+#include <algorithm>
+
+namespace berth::agent {
+namespace {
+
+// What the rules of a policy are made of: its own rules, and the families that it is for.
+bool has_same_policy(const dataplane::Vpc& a, const dataplane::Vpc& b) {
+  const auto family_of = [](const dataplane::Subnet& subnet) { return subnet.prefix.family(); };
+  return a.policy == b.policy && std::ranges::equal(a.subnets, b.subnets, {}, family_of, family_of);
+}
+
+}  // namespace
+
+std::shared_ptr<const dataplane::VpcSet> VpcStore::number(const dataplane::VpcSet& vpcs) const {
+  auto numbered = std::make_shared<dataplane::VpcSet>(vpcs);
+  for (auto& [id, vpc] : *numbered) {
+    const dataplane::Vpc* before = find(id);
+    if (before == nullptr || before == vpc.get()) continue;
+    dataplane::Vpc changed = *vpc;
+    changed.policy_version = before->policy_version;
+    if (!has_same_policy(*before, changed)) ++changed.policy_version;
+    vpc = std::make_shared<const dataplane::Vpc>(std::move(changed));
+  }
+  return numbered;
+}
+
+}  // namespace berth::agent

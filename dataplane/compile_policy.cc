@@ -1,0 +1,126 @@
+// A VPC's stateless policy as rules, one table a direction.
+#include "dataplane/compile_parts.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace berth::dataplane {
+namespace {
+
+struct Table {
+  std::uint16_t group;
+  std::uint16_t pass;    // group of packets that may go on
+  std::uint16_t denied;  // group of packets that may not
+  Purpose allow_purpose;
+  Purpose deny_purpose;
+};
+
+constexpr Table kEgress{group::kEgressPolicy, group::kMapping, group::kEgressDenied, Purpose::kEgressPolicy,
+                        Purpose::kEgressDeny};
+constexpr Table kIngress{group::kIngressPolicy, group::kDeliver, group::kIngressDenied,
+                         Purpose::kIngressPolicy, Purpose::kIngressDeny};
+
+bool has_family(const Vpc& vpc, IpFamily family) {
+  return std::ranges::any_of(vpc.subnets,
+                             [&](const Subnet& subnet) { return subnet.prefix.family() == family; });
+}
+
+// In the order in which they decide: the lowest number first, deny before allow.
+std::vector<PolicyRule> in_order(const Vpc& vpc, Direction direction) {
+  std::vector<PolicyRule> rules;
+  for (const PolicyRule& rule : vpc.policy) {
+    if (rule.direction == direction) rules.push_back(rule);
+  }
+  std::ranges::sort(rules, {}, [](const PolicyRule& rule) {
+    return std::tuple(rule.priority, rule.verdict == Verdict::kAllow, rule);
+  });
+  return rules;
+}
+
+std::uint8_t protocol_in(IpFamily family, std::uint8_t protocol) {
+  return family == IpFamily::kV6 && protocol == kProtocolIcmp ? kProtocolIcmpv6 : protocol;
+}
+
+class PolicyCompiler {
+ public:
+  PolicyCompiler(std::vector<Rule>& rules, const Vpc& vpc, Direction direction)
+      : rules_(rules), vpc_(vpc), is_egress_(direction == Direction::kEgress) {
+    for (const PolicyRule& rule : in_order(vpc, direction)) append(rule);
+    append_default();
+  }
+
+ private:
+  const Table& table() const { return is_egress_ ? kEgress : kIngress; }
+
+  void append(const PolicyRule& policy) {
+    const auto masks = policy.ports ? expand_port_range(*policy.ports) : std::vector{PortMask{0, 0}};
+    for (const IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
+      if (policy.remote ? policy.remote->family() != family : !has_family(vpc_, family)) continue;
+      for (const PortMask& mask : masks) append(policy, family, mask);
+    }
+    ++rank_;
+    fragments_may_hide_ = fragments_may_hide_ || (policy.verdict == Verdict::kDeny && policy.ports);
+  }
+
+  void append(const PolicyRule& policy, IpFamily family, const PortMask& ports) {
+    const bool allow = policy.verdict == Verdict::kAllow;
+    Match match{.policy_tag = policy_tag(vpc_), .ip = family};
+    (is_egress_ ? match.ip_dst : match.ip_src) = policy.remote;
+    match.unfragmented = allow && fragments_may_hide_;
+    if (policy.protocol) match.ip_protocol = protocol_in(family, *policy.protocol);
+    if (ports.mask != 0) match.l4_dst = ports;
+    add({table().group, priority::kPolicyFirst + rank_, match}, allow);
+  }
+
+  // No match: allow.
+  void append_default() {
+    const Match everything{.policy_tag = policy_tag(vpc_)};
+    if (fragments_may_hide_) {
+      for (const IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
+        Match match = everything;
+        match.ip = family;
+        match.unfragmented = true;
+        add({table().group, priority::kTableDefault - 1, match}, true);
+      }
+    }
+    const bool allow = !fragments_may_hide_;
+    rules_.push_back(make_rule(allow ? table().allow_purpose : table().deny_purpose, EswitchPort::uplink(),
+                               {table().group, priority::kTableDefault, everything},
+                               jump(allow ? table().pass : table().denied)));
+  }
+
+  void add(RuleKey key, bool allow) {
+    rules_.push_back(make_rule(allow ? table().allow_purpose : table().deny_purpose, EswitchPort::uplink(),
+                               std::move(key), counted_jump(allow ? table().pass : table().denied)));
+  }
+
+  std::vector<Rule>& rules_;
+  const Vpc& vpc_;
+  bool is_egress_;
+  std::uint32_t rank_ = 0;
+  // A rule that denies ports has come: a later fragment has none to look at, and the first one may be
+  // too short to show them (RFC 1858), so nothing that comes after lets fragments pass.
+  bool fragments_may_hide_ = false;
+};
+
+}  // namespace
+
+void append_policy(std::vector<Rule>& rules, const Vpc& vpc, Direction direction) {
+  PolicyCompiler(rules, vpc, direction);
+}
+
+std::vector<PortMask> expand_port_range(PortRange range) {
+  std::vector<PortMask> masks;
+  std::uint32_t first = range.first;
+  const std::uint32_t end = range.last + 1U;
+  while (first < end) {
+    // The largest aligned block that starts at `first` and ends within the range.
+    std::uint32_t size = 1;
+    while (first % (2 * size) == 0 && first + 2 * size <= end) size *= 2;
+    masks.push_back({static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(0x10000U - size)});
+    first += size;
+  }
+  return masks;
+}
+
+}  // namespace berth::dataplane

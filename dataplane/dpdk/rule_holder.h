@@ -1,0 +1,61 @@
+// The rules of one DPDK eSwitch, by synchronous rte_flow on its transfer proxy: what is held, what it
+// counts, and how one is replaced without a gap. Single-threaded, like Engine.
+#pragma once
+
+#include "base/error.h"
+#include "dataplane/dpdk/meters.h"
+#include "dataplane/eswitch.h"
+#include "dataplane/rule_text.h"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+struct rte_flow;
+
+namespace berth::dataplane::dpdk {
+
+class RuleHolder {
+ public:
+  RuleHolder(std::uint16_t proxy, PortNumbering number_of)
+      : proxy_(proxy), number_of_(std::move(number_of)), meters_(proxy) {}
+
+  // As Eswitch::apply().
+  Result<void> apply(const RuleChange& change);
+  // Counters come from the device; HARDWARE_REJECTED when it does not know a rule any more.
+  Result<std::vector<HeldRule>> read(std::optional<EswitchPort> owner) const;
+  // Destroys all, whatever the device says to it.
+  void clear();
+
+ private:
+  struct Held {
+    Rule rule;
+    rte_flow* flow = nullptr;  // LIFETIME: until rte_flow_destroy
+    // Which of the two device priorities of its own it has: the replacement takes the other one, so that
+    // both can stand while packets move over (HP-05, HP-43).
+    std::uint32_t slot = 0;
+  };
+  struct ByKey {
+    bool operator()(const Held* a, const Held* b) const { return a->rule.key < b->rule.key; }
+  };
+
+  Result<void> add(const Rule& rule);
+  Result<void> replace(Held& held, const Rule& rule);
+  Result<void> remove(const RuleKey& key);
+  Result<rte_flow*> create(const Rule& rule, std::uint32_t slot);
+  Result<void> destroy(rte_flow* flow, const Rule& rule);
+  Result<HeldRule> read_one(const Held& held) const;
+  void index(const Held& held);
+  void unindex(const Held& held);
+
+  std::uint16_t proxy_;
+  PortNumbering number_of_;
+  Meters meters_;
+  std::map<RuleKey, Held> held_;
+  // Of the functions' rules, which are few each; those of the uplink are most of held_.
+  std::map<EswitchPort, std::set<const Held*, ByKey>> by_function_;
+};
+
+}  // namespace berth::dataplane::dpdk
