@@ -7,10 +7,14 @@
 
 #include "dataplane/soft/parser.h"
 #include "dataplane/soft/rule_error.h"
+#include "dataplane/soft/word_hash.h"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
+#include <rte_byteorder.h>
 #include <rte_flow.h>
 #include <rte_mbuf.h>
 
@@ -33,11 +37,68 @@ struct EncapHeader {
 // leaves at zero (types, version, TTL, UDP port 4789, VXLAN flags) is filled in.
 RuleResult<EncapHeader> build_encap_header(const rte_flow_item* definition);
 
-// UDP source port, 49152..65535, the same for all packets of a flow.
-std::uint16_t flow_entropy_port(const LayerFields& flow);
+// UDP source port, 49152..65535, the same for all packets of a flow: of addresses and layer-4 ports (TTL and
+// flags vary within a flow), of the MAC addresses if it is not IP. `frame` is the packet, which was found to
+// have these headers there.
+inline std::uint16_t flow_entropy_port(const std::uint8_t* frame, const LayerOffsets& at,
+                                       std::uint16_t presence) {
+  const auto word = [frame](std::size_t offset) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, frame + offset, 8);
+    return value;
+  };
+  std::uint32_t ports = 0;
+  if ((presence & (kHasUdp | kHasTcp)) != 0) {
+    std::memcpy(&ports, frame + at.l4, 4);
+  } else if ((presence & (kHasIcmp | kHasIcmp6)) != 0) {
+    std::memcpy(&ports, frame + at.l4, 2);
+  }
+  std::uint64_t hash = 0;
+  if ((presence & kHasIpv4) != 0) {
+    hash = mix_words(word(at.l3 + 12U), ports);
+  } else if ((presence & kHasIpv6) != 0) {
+    const std::size_t ip = at.l3 + 8U;
+    hash = mix_words(mix_words(word(ip) ^ word(ip + 16), word(ip + 8) ^ word(ip + 24)), ports);
+  } else {
+    hash = mix_words(word(0), word(4));
+  }
+  return static_cast<std::uint16_t>(0xc000U | (hash & 0x3fffU));
+}
 
 // Puts the header in front. False (packet unchanged) when the mbuf has too little headroom.
-bool push_encap(rte_mbuf& packet, const EncapHeader& header, std::uint16_t entropy_port);
+inline bool push_encap(rte_mbuf& packet, const EncapHeader& header, std::uint16_t entropy_port) {
+  constexpr std::size_t kPlainIpv4Bytes = 50;  // Ethernet 14, IPv4 20, UDP 8, VXLAN 8
+  constexpr std::size_t kPlainIpv6Bytes = 70;
+  char* front = rte_pktmbuf_prepend(&packet, header.length);
+  if (front == nullptr) return false;
+  auto* out = reinterpret_cast<std::uint8_t*>(front);
+  // Of known size: a few moves instead of a call.
+  if (header.length == kPlainIpv4Bytes) {
+    std::memcpy(out, header.data.data(), kPlainIpv4Bytes);
+  } else if (header.length == kPlainIpv6Bytes) {
+    std::memcpy(out, header.data.data(), kPlainIpv6Bytes);
+  } else {
+    std::memcpy(out, header.data.data(), header.length);
+  }
+  const auto write16 = [out](std::size_t at, std::uint32_t value) {
+    const rte_be16_t wire = rte_cpu_to_be_16(static_cast<std::uint16_t>(value));
+    std::memcpy(out + at, &wire, 2);
+  };
+  const std::uint32_t behind_ip = packet.pkt_len - header.l4;
+  if (header.is_ipv4) {
+    const std::uint32_t total = packet.pkt_len - header.l3;
+    std::uint32_t sum = header.partial_sum + total;
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    write16(header.l3 + 2U, total);
+    write16(header.l3 + 10U, ~sum);
+  } else {
+    write16(header.l3 + 4U, behind_ip);
+  }
+  write16(header.l4, entropy_port);
+  write16(header.l4 + 4U, behind_ip);
+  return true;
+}
 
 // Takes the outer headers off; `packet.inner` and its fields become the outer ones.
 bool pop_encap(rte_mbuf& packet, ParsedPacket& parsed);

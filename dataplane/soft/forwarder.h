@@ -37,15 +37,23 @@ class Forwarder {
   void drain();
 
  private:
+  // Stages of a burst, so that what one packet needs is loaded while another is worked on: keys, flows that
+  // they may be, flows that they are, then what the rules want.
   void take_up(PortIndex index, std::span<rte_mbuf*> packets);
-  // Stages of a burst, so that what one packet needs is loaded while another is worked on.
-  void look_up(std::size_t count, const CacheMask& mask, CacheStamp stamp);
-  void follow_path(SwitchPort& source, rte_mbuf& packet, ParsedPacket& parsed, const FlowPath& path);
+  std::size_t prepare(SwitchPort& port, std::span<rte_mbuf*> packets, const PortPlans* plans);
+  void find_flows(PortIndex index, std::span<rte_mbuf*> packets, const CacheKeys::View& view);
+  void forward(PortIndex index, std::span<rte_mbuf*> packets, const CacheKeys::View& view);
+
+  // Packets of one simple flow (flow_cache.h), one after the other in the burst.
+  void follow_together(SwitchPort& source, std::span<rte_mbuf*> packets, const Flow& flow, FrameClass of);
+  void follow(SwitchPort& source, rte_mbuf& packet, const Flow& flow, FrameClass of);
   // The long way, through the groups. `path` is null when there is nothing to remember it by.
-  void walk_groups(SwitchPort& source, rte_mbuf& packet, ParsedPacket& parsed, FlowPath* path);
+  void walk_groups(PortIndex index, rte_mbuf& packet, FlowPath* path);
   // What a rule does short of its fate. False when the packet is gone.
   bool apply(Rule& rule, SwitchPort& source, rte_mbuf& packet, ParsedPacket& parsed);
   void leave(const Rule& rule, SwitchPort& source, rte_mbuf& packet, const ParsedPacket& parsed);
+  void leave(const Rule& rule, SwitchPort& source, rte_mbuf& packet, const LayerOffsets& at,
+             std::uint16_t presence);
   // Age, meter and shared counter of a rule. False when the meter drops the packet.
   bool apply_extra(RuleExtra& extra, const rte_mbuf& packet, FieldVector& fields) const;
   void send(SwitchPort& port, rte_mbuf& packet);
@@ -60,10 +68,9 @@ class Forwarder {
   std::unique_ptr<FlowCache> cache_;
 
   // Of the burst at hand.
-  std::array<ParsedPacket, kBurst> parsed_{};
   std::array<FlowCache::Lookup, kBurst> lookups_{};
-  std::array<const FlowPath*, kBurst> paths_{};  // null: not in the cache
   std::array<FlowPath, kBurst> new_paths_{};
+  ParsedPacket parsed_{};  // of the packet at hand; only offsets and presence when its flow is known
 };
 
 }  // namespace berth::soft
