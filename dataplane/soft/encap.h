@@ -40,8 +40,9 @@ RuleResult<EncapHeader> build_encap_header(const rte_flow_item* definition);
 // UDP source port, 49152..65535, the same for all packets of a flow: of addresses and layer-4 ports (TTL and
 // flags vary within a flow), of the MAC addresses if it is not IP. `frame` is the packet, which was found to
 // have these headers there.
-inline std::uint16_t flow_entropy_port(const std::uint8_t* frame, const LayerOffsets& at,
-                                       std::uint16_t presence) {
+[[gnu::always_inline]] inline std::uint16_t flow_entropy_port(const std::uint8_t* frame,
+                                                              const LayerOffsets& at,
+                                                              std::uint16_t presence) {
   const auto word = [frame](std::size_t offset) {
     std::uint64_t value = 0;
     std::memcpy(&value, frame + offset, 8);
@@ -66,37 +67,41 @@ inline std::uint16_t flow_entropy_port(const std::uint8_t* frame, const LayerOff
 }
 
 // Puts the header in front. False (packet unchanged) when the mbuf has too little headroom.
-inline bool push_encap(rte_mbuf& packet, const EncapHeader& header, std::uint16_t entropy_port) {
-  constexpr std::size_t kPlainIpv4Bytes = 50;  // Ethernet 14, IPv4 20, UDP 8, VXLAN 8
-  constexpr std::size_t kPlainIpv6Bytes = 70;
+[[gnu::always_inline]] inline bool push_encap(rte_mbuf& packet, const EncapHeader& header,
+                                              std::uint16_t entropy_port) {
   char* front = rte_pktmbuf_prepend(&packet, header.length);
   if (front == nullptr) return false;
   auto* out = reinterpret_cast<std::uint8_t*>(front);
-  // Of known size: a few moves instead of a call.
-  if (header.length == kPlainIpv4Bytes) {
-    std::memcpy(out, header.data.data(), kPlainIpv4Bytes);
-  } else if (header.length == kPlainIpv6Bytes) {
-    std::memcpy(out, header.data.data(), kPlainIpv6Bytes);
-  } else {
-    std::memcpy(out, header.data.data(), header.length);
-  }
   const auto write16 = [out](std::size_t at, std::uint32_t value) {
     const rte_be16_t wire = rte_cpu_to_be_16(static_cast<std::uint16_t>(value));
     std::memcpy(out + at, &wire, 2);
   };
-  const std::uint32_t behind_ip = packet.pkt_len - header.l4;
-  if (header.is_ipv4) {
-    const std::uint32_t total = packet.pkt_len - header.l3;
-    std::uint32_t sum = header.partial_sum + total;
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    write16(header.l3 + 2U, total);
-    write16(header.l3 + 10U, ~sum);
+  const auto finish = [&](std::uint32_t l3, std::uint32_t l4, bool is_ipv4) {
+    const std::uint32_t behind_ip = packet.pkt_len - l4;
+    if (is_ipv4) {
+      const std::uint32_t total = packet.pkt_len - l3;
+      std::uint32_t sum = header.partial_sum + total;
+      sum = (sum & 0xffff) + (sum >> 16);
+      sum = (sum & 0xffff) + (sum >> 16);
+      write16(l3 + 2, total);
+      write16(l3 + 10, ~sum);
+    } else {
+      write16(l3 + 4, behind_ip);
+    }
+    write16(l4, entropy_port);
+    write16(l4 + 4, behind_ip);
+  };
+  // Without a tag, Ethernet 14, IPv4 20 or IPv6 40, UDP 8, VXLAN 8: of known size a copy is a few moves.
+  if (header.length == 50) {
+    std::memcpy(out, header.data.data(), 50);
+    finish(14, 34, true);
+  } else if (header.length == 70) {
+    std::memcpy(out, header.data.data(), 70);
+    finish(14, 54, false);
   } else {
-    write16(header.l3 + 4U, behind_ip);
+    std::memcpy(out, header.data.data(), header.length);
+    finish(header.l3, header.l4, header.is_ipv4);
   }
-  write16(header.l4, entropy_port);
-  write16(header.l4 + 4U, behind_ip);
   return true;
 }
 

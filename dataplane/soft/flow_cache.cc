@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <new>
-#include <random>
 
 namespace berth::soft {
 namespace {
@@ -14,7 +13,7 @@ std::uint64_t flags_of(const FlowPath& path) {
   for (std::size_t i = 0; i < path.count; ++i) {
     const Rule& rule = *path.rules[i];
     const bool is_last = i + 1U == path.count;
-    if (rule.has_extra != 0) is_simple = false;
+    is_simple = is_simple && rule.has_extra == 0 && (is_last || rule.count);
     if (rule.decap) flags |= Flow::kDecaps;
     if (rule.writes_packet != 0) {
       flags |= Flow::kWrites;
@@ -23,12 +22,17 @@ std::uint64_t flags_of(const FlowPath& path) {
   }
   constexpr std::uint64_t kBoth = Flow::kDecaps | Flow::kWrites;
   if (is_simple && (flags & kBoth) != kBoth) flags |= Flow::kIsSimple;
+  const Rule& last = *path.rules[path.count - 1U];
+  const bool encapsulates = last.fate == Fate::kPort && last.target.encap != nullptr;
+  if (flags == (Flow::kIsSimple | Flow::kWrites) && encapsulates && last.only_destination_mac() != nullptr) {
+    flags |= Flow::kIsMapping;
+  }
   return flags;
 }
 
 }  // namespace
 
-FlowCache::FlowCache(std::uint32_t flows) : seed_(std::random_device()()) {
+FlowCache::FlowCache(std::uint32_t flows) {
   const std::uint64_t count = std::bit_ceil(std::max<std::uint64_t>(flows / kWays, 1));
   // Fresh pages are zero: no tag is, so no way holds anything yet.
   index_memory_ = allocate_pages(count * sizeof(Tags));
@@ -38,15 +42,23 @@ FlowCache::FlowCache(std::uint32_t flows) : seed_(std::random_device()()) {
   last_ = count - 1;
 }
 
+Flow* FlowCache::find_other(const Lookup& lookup, std::uint64_t stamp) const {
+  const std::uint64_t set = lookup.hash & last_;
+  for (std::size_t way = 0; way < kWays; ++way) {
+    Flow& flow = flows_[set * kWays + way];
+    if (index_[set].way[way] == tag_of(lookup.hash) && flow.is_akin(stamp) && has_key(flow, lookup))
+      return &flow;
+  }
+  return nullptr;
+}
+
 // The same flow's old place, else a free one, else one of older rules, else any.
 std::size_t FlowCache::victim(const Lookup& lookup, std::uint64_t stamp) {
-  const std::size_t set = set_of(lookup.hash);
+  const std::uint64_t set = lookup.hash & last_;
   const Flow* flows = flows_ + set * kWays;
+  if (const Flow* old = find_other(lookup, stamp); old != nullptr)
+    return static_cast<std::size_t>(old - flows);
   std::size_t chosen = next_victim_++ % kWays;
-  for (std::size_t way = kWays; way-- > 0;) {
-    const Tag tag = index_[set].way[way];
-    if (tag == tag_of(lookup.hash) && flows[way].is_akin(stamp) && has_key(flows[way], lookup)) return way;
-  }
   for (std::size_t way = 0; way < kWays; ++way) {
     if (index_[set].way[way] == 0) return way;
     if (flows[way].is_akin(stamp) && !flows[way].is_stamped(stamp)) chosen = way;
@@ -55,13 +67,16 @@ std::size_t FlowCache::victim(const Lookup& lookup, std::uint64_t stamp) {
 }
 
 void FlowCache::remember(const Lookup& lookup, std::uint64_t stamp, const FlowPath& path) {
-  const std::size_t set = set_of(lookup.hash);
+  const std::uint64_t set = lookup.hash & last_;
   const std::size_t way = victim(lookup, stamp);
   index_[set].way[way] = tag_of(lookup.hash);
   Flow& flow = flows_[set * kWays + way];
   flow.head = stamp | flags_of(path) | path.count;
-  std::copy_n(path.rules.begin(), Flow::kRulesInFront, flow.front.begin());
-  std::copy(path.rules.begin() + Flow::kRulesInFront, path.rules.end(), flow.back.begin());
+  Rule* last = path.rules[path.count - 1U];
+  for (std::size_t i = 0; i < FlowPath::kMaxRules; ++i) {
+    Rule*& place = i < Flow::kRulesInFront ? flow.front[i] : flow.back[i - Flow::kRulesInFront];
+    place = i < path.count ? path.rules[i] : last;
+  }
   std::copy_n(lookup.key.begin(), lookup.blocks * KeyPlan::kBlock, flow.key.begin());
 }
 

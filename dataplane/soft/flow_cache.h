@@ -8,14 +8,14 @@
 #pragma once
 
 #include "dataplane/soft/cache_key.h"
+#include "dataplane/soft/cache_simd.h"
 #include "dataplane/soft/field_vector.h"
 #include "dataplane/soft/frame_class.h"
 #include "dataplane/soft/rule.h"
 #include "dataplane/soft/slab_pool.h"
-#include "dataplane/soft/tag_match.h"
-#include "dataplane/soft/word_hash.h"
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <tuple>
@@ -43,29 +43,38 @@ struct FlowPath {
 struct alignas(64) Flow {
   static constexpr std::size_t kRulesInFront = 3;
 
-  // generation 40 | class 8 | port 8 | is_miss, is_simple, decaps, writes | count 4
+  // generation 40 | port 8 | class 5 | flags 8 | count 3
   std::uint64_t head = 0;
-  std::array<Rule*, kRulesInFront> front{};
+  std::array<Rule*, kRulesInFront> front{};  // filled up with the last rule
   std::array<std::uint64_t, KeyPlan::kMaxWords> key{};
   std::array<Rule*, FlowPath::kMaxRules - kRulesInFront> back{};
 
-  static constexpr std::uint64_t kCountBits = 0xf;
-  static constexpr std::uint64_t kIsMiss = 0x80;
-  // Neither ages nor meters, and the packet is written to by the last rule only, or not at all behind a
-  // decap: all packets of a burst can be handled together.
-  static constexpr std::uint64_t kIsSimple = 0x40;
+  static constexpr std::uint64_t kCountBits = 0x7;
+  static constexpr std::uint64_t kIsMiss = 0x8;
+  // Neither ages nor meters, all rules but the last one count, and the packet is written to by the last rule
+  // only, or not at all behind a decapsulation: all packets of a burst can be handled together.
+  static constexpr std::uint64_t kIsSimple = 0x10;
   static constexpr std::uint64_t kDecaps = 0x20;
-  static constexpr std::uint64_t kWrites = 0x10;
+  static constexpr std::uint64_t kWrites = 0x40;
+  static constexpr std::uint64_t kIsMapping = 0x80;  // simple; the last rule sets the MAC and encapsulates
+  static constexpr int kClassShift = 11;
+  static constexpr int kPortShift = 16;
   static constexpr int kGenerationShift = 24;
+  static_assert(kFrameClasses <= 1 << (kPortShift - kClassShift));
+  static_assert(CacheKeys::kPorts <= 1 << (kGenerationShift - kPortShift));
 
   static std::uint64_t stamp(std::uint64_t generation, FrameClass of, PortIndex port) {
-    return generation << kGenerationShift | std::uint64_t{of} << 16 | std::uint64_t{port} << 8;
+    return generation << kGenerationShift | std::uint64_t{port} << kPortShift |
+           std::uint64_t{of} << kClassShift;
   }
-  bool is_stamped(std::uint64_t stamp) const { return (head ^ stamp) < 0x100; }
+  static PortIndex port_of(std::uint64_t stamp) { return stamp >> kPortShift & 0xff; }
+  bool is_stamped(std::uint64_t stamp) const { return (head ^ stamp) >> kClassShift == 0; }
   // The same class and port, whatever the generation.
-  bool is_akin(std::uint64_t stamp) const { return ((head ^ stamp) & 0xffff00) == 0 && head != 0; }
+  bool is_akin(std::uint64_t stamp) const {
+    return ((head ^ stamp) >> kClassShift & ((1U << (kGenerationShift - kClassShift)) - 1)) == 0;
+  }
   std::uint64_t generation() const { return head >> kGenerationShift; }
-  void restamp(std::uint64_t stamp) { head = stamp | (head & 0xff); }
+  void restamp(std::uint64_t stamp) { head = stamp | (head & ((1U << kClassShift) - 1)); }
 
   bool has(std::uint64_t flag) const { return (head & flag) != 0; }
   std::size_t count() const { return head & kCountBits; }
@@ -78,55 +87,48 @@ class FlowCache {
   explicit FlowCache(std::uint32_t flows);
 
   struct alignas(64) Lookup {
-    Flow* flow = nullptr;  // what was found
+    Flow* flow = nullptr;  // what may be the flow, then what is
     std::uint64_t hash = 0;
-    std::uint32_t ways = 0;  // that may hold the flow: two bits of 1 each
     FrameClass of = kUnusual;
     std::uint8_t blocks = 0;  // 0: not to be cached
     std::array<std::uint64_t, KeyPlan::kMaxWords> key;
   };
 
   // Step 1: key and hash of a frame of the class; starts loading the index.
-  void prepare(const std::uint8_t* data, const KeyPlan& plan, FrameClass of, Lookup& lookup) const {
-    lookup.flow = nullptr;
+  [[gnu::always_inline]] void prepare(const std::uint8_t* data, const KeyPlan& plan, FrameClass of,
+                                      Lookup& lookup) const {
     lookup.of = of;
     lookup.blocks = plan.blocks;
-    std::uint64_t hash = seed_ + of;
-    for (std::size_t at = 0; at < std::size_t{plan.blocks} * KeyPlan::kBlock; at += KeyPlan::kBlock) {
-      std::array<std::uint64_t, KeyPlan::kBlock> word;
-      for (std::size_t i = 0; i < KeyPlan::kBlock; ++i) {
-        word[i] = frame::load<std::uint64_t>(data + plan.offset[at + i]) & plan.mask[at + i];
-        lookup.key[at + i] = word[i];
-      }
-      // Two multiplications that need not wait for each other, and one that ties them to the blocks before.
-      hash = mix_words(mix_words(word[0], word[1] ^ seed_) ^ hash, mix_words(word[2] ^ seed_, word[3]));
+    std::uint64_t hash = of;
+    hash = add_block(data, plan, 0, hash, lookup);
+    for (std::size_t block = 1; block < plan.blocks; ++block) {
+      hash = add_block(data, plan, block * KeyPlan::kBlock, hash, lookup);
     }
     lookup.hash = hash;
-    rte_prefetch0(&index_[set_of(hash)]);
+    rte_prefetch0(&index_[hash & last_]);
   }
 
   // Step 2: starts loading the flow that it may be.
   void probe(Lookup& lookup) const {
-    lookup.ways = equal_tags(index_[set_of(lookup.hash)], tag_of(lookup.hash));
-    if (lookup.ways == 0) return;
-    const auto* flow = reinterpret_cast<const std::byte*>(&flow_at(lookup));
-    rte_prefetch0(flow);
-    if (lookup.blocks > 1) rte_prefetch0(flow + 64);
-    if (lookup.blocks > 3) rte_prefetch0(flow + 128);
-  }
-
-  enum class Found : std::uint8_t { kNone, kStale, kFresh };
-
-  // Step 3: whether it is. kStale: the flow as it was in an earlier generation. Sets `lookup.flow`.
-  Found find(Lookup& lookup, std::uint64_t stamp) const {
-    for (; lookup.ways != 0; lookup.ways &= lookup.ways - 1, lookup.ways &= lookup.ways - 1) {
-      Flow& flow = flow_at(lookup);
-      if (!flow.is_akin(stamp) || !has_key(flow, lookup)) continue;
-      lookup.flow = &flow;
-      return flow.is_stamped(stamp) ? Found::kFresh : Found::kStale;
+    const std::uint64_t set = lookup.hash & last_;
+    const std::uint32_t ways = equal_tags(index_[set], tag_of(lookup.hash));
+    if (ways == 0) {
+      lookup.flow = nullptr;
+      return;
     }
-    return Found::kNone;
+    lookup.flow = &flows_[set * kWays + first_of(ways)];
+    const auto* lines = reinterpret_cast<const std::byte*>(lookup.flow);
+    rte_prefetch0(lines);
+    if (lookup.blocks > 1) rte_prefetch0(lines + 64);
+    if (lookup.blocks > 3) rte_prefetch0(lines + 128);
   }
+
+  // Step 3: whether it is, as of this stamp. If not, `find_other` may know.
+  static bool is_fresh(const Lookup& lookup, std::uint64_t stamp) {
+    return lookup.flow != nullptr && lookup.flow->is_stamped(stamp) && has_key(*lookup.flow, lookup);
+  }
+  // The flow as it was at any generation, or null.
+  Flow* find_other(const Lookup& lookup, std::uint64_t stamp) const;
 
   void remember(const Lookup& lookup, std::uint64_t stamp, const FlowPath& path);
 
@@ -135,20 +137,32 @@ class FlowCache {
   using Tag = std::uint16_t;  // 0: nothing there
 
   static Tag tag_of(std::uint64_t hash) {
-    const auto tag = static_cast<Tag>(hash >> 48);
+    const auto tag = static_cast<Tag>(hash >> 16);
     return tag == 0 ? Tag{1} : tag;
   }
-  std::size_t set_of(std::uint64_t hash) const { return hash & last_; }
-  Flow& flow_at(const Lookup& lookup) const {
-    const auto way = static_cast<unsigned>(__builtin_ctz(lookup.ways)) / 2;
-    return flows_[set_of(lookup.hash) * kWays + way];
+  static unsigned first_of(std::uint32_t ways) { return static_cast<unsigned>(std::countr_zero(ways)) / 2; }
+
+  static std::uint64_t add_block(const std::uint8_t* data, const KeyPlan& plan, std::size_t at,
+                                 std::uint64_t hash, Lookup& lookup) {
+    for (std::size_t i = 0; i < KeyPlan::kBlock; ++i) {
+      const std::uint64_t word = frame::load<std::uint64_t>(data + plan.offset[at + i]) & plan.mask[at + i];
+      lookup.key[at + i] = word;
+      hash = hash_word(hash, word);
+    }
+    return hash;
+  }
+
+  static std::uint64_t difference(const Flow& flow, const Lookup& lookup, std::size_t at) {
+    std::uint64_t bits = 0;
+    for (std::size_t i = 0; i < KeyPlan::kBlock; ++i) bits |= flow.key[at + i] ^ lookup.key[at + i];
+    return bits;
   }
   static bool has_key(const Flow& flow, const Lookup& lookup) {
-    std::uint64_t difference = 0;
-    for (std::size_t at = 0; at < std::size_t{lookup.blocks} * KeyPlan::kBlock; at += KeyPlan::kBlock) {
-      for (std::size_t i = 0; i < KeyPlan::kBlock; ++i) difference |= flow.key[at + i] ^ lookup.key[at + i];
+    std::uint64_t bits = difference(flow, lookup, 0);
+    for (std::size_t block = 1; block < lookup.blocks; ++block) {
+      bits |= difference(flow, lookup, block * KeyPlan::kBlock);
     }
-    return difference == 0;
+    return bits == 0;
   }
   std::size_t victim(const Lookup& lookup, std::uint64_t stamp);
 
@@ -156,8 +170,7 @@ class FlowCache {
   Pages flow_memory_;
   Tags* index_;
   Flow* flows_;
-  std::uint64_t last_;  // number of sets - 1
-  std::uint64_t seed_;  // so that nobody can choose flows that meet in a set
+  std::uint64_t last_;  // number of sets - 1, at most 16 bits: the tag is the hash's other half
   std::uint32_t next_victim_ = 0;
 };
 

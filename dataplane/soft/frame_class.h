@@ -60,7 +60,7 @@ Word load(const std::uint8_t* at) {
 }
 static_assert(std::endian::native == std::endian::little);  // the constants below are
 
-inline unsigned kind_of(const std::uint8_t* frame, std::uint32_t left) {
+[[gnu::always_inline]] inline unsigned kind_of(const std::uint8_t* frame, std::uint32_t left) {
   constexpr std::uint64_t kIpv4 = 0x450008;  // Ethernet type, then version and header length
   constexpr std::uint64_t kIpv6 = 0x60dd86;
   constexpr std::uint32_t kFragmentBits = 0xff3f;  // more fragments, or an offset
@@ -97,7 +97,7 @@ inline bool is_vxlan_port(const std::uint8_t* l4) {
 }  // namespace frame
 
 // `length` is the number of contiguous bytes at `data`.
-inline FrameClass classify(const std::uint8_t* data, std::uint32_t length) {
+[[gnu::always_inline]] inline FrameClass classify(const std::uint8_t* data, std::uint32_t length) {
   constexpr std::uint8_t kFlagVniIsValid = 0x08;
   const unsigned kind = frame::kind_of(data, length);
   if (kind == kNoKind) return kUnusual;
