@@ -1,53 +1,137 @@
 #include "dataplane/soft/cache_key.h"
 
+#include <bit>
+#include <cstring>
+
 namespace berth::soft {
 namespace {
 
-// What the mask asks of the packet as it arrives: tags and colour are set by rules, and the source port is
-// the cache's own business.
-FieldWords arriving(const FieldVector& mask) {
-  FieldVector needed = mask;
-  needed.port = 0;
-  needed.tags = {};
-  needed.color = 0;
-  FieldWords words = words_of(needed);
-  FieldVector inside{};
-  inside.inner = mask.outer;
-  const FieldWords shifted = words_of(inside);
-  for (std::size_t i = 0; i < words.size(); ++i) words[i] |= shifted[i];
-  return words;
+// What a mask asks of the packet as it arrives: tags and colour are set by rules, and the source port is the
+// cache's own business.
+FieldWords arriving(FieldVector mask) {
+  mask.port = 0;
+  mask.tags = {};
+  mask.color = 0;
+  return words_of(mask);
 }
 
-void delete_mask(void* /*context*/, void* mask, std::size_t /*size*/) {
-  delete static_cast<CacheMask*>(mask);
+FieldWords seen_inside(const FieldVector& mask) {
+  FieldVector inside{};
+  inside.inner = mask.outer;
+  return words_of(inside);
+}
+
+template <typename Field>
+void fill(Field& field) {
+  std::memset(&field, 0xff, sizeof(field));
+}
+
+void add_written(ModifyField field, LayerFields& written) {
+  std::uint8_t* addresses = written.addresses.data();
+  switch (field) {
+    case ModifyField::kSourceMac:
+      return fill(written.src_mac);
+    case ModifyField::kDestinationMac:
+      return fill(written.dst_mac);
+    case ModifyField::kIpv4Source:
+      std::memset(addresses, 0xff, 4);
+      return;
+    case ModifyField::kIpv4Destination:
+      std::memset(addresses + 4, 0xff, 4);
+      return;
+    case ModifyField::kIpv6Source:
+      std::memset(addresses, 0xff, 16);
+      return;
+    case ModifyField::kIpv6Destination:
+      std::memset(addresses + 16, 0xff, 16);
+      return;
+    case ModifyField::kIpv4Ttl:
+    case ModifyField::kIpv6HopLimit:
+      return fill(written.ttl);
+    case ModifyField::kSourcePort:
+      return fill(written.src_port);
+    case ModifyField::kDestinationPort:
+      return fill(written.dst_port);
+    case ModifyField::kTag:
+      return;
+  }
+}
+
+void delete_plans(void* /*context*/, void* plans, std::size_t /*size*/) {
+  delete static_cast<PortPlans*>(plans);
 }
 
 }  // namespace
 
-CacheKeys::~CacheKeys() {
-  for (Slot& slot : slots_) delete slot.mask.load(std::memory_order_relaxed);
+KeyPlan KeyPlan::covering(const RawMask& mask, std::size_t least) {
+  KeyPlan plan;
+  RawMask left = mask;
+  std::size_t count = 0;
+  for (std::size_t byte = 0; byte < least; ++byte) {
+    if (left[byte] == 0) continue;
+    if (count == kMaxWords) return {};
+    const std::size_t start = std::min(byte, least - 8);
+    std::memcpy(&plan.mask[count], left.data() + start, 8);
+    std::memset(left.data() + start, 0, 8);
+    plan.offset[count++] = static_cast<std::uint8_t>(start);
+  }
+  plan.blocks = static_cast<std::uint8_t>(std::max<std::size_t>(1, (count + kBlock - 1) / kBlock));
+  return plan;
 }
 
-void CacheKeys::rule_added(PortIndex port, const FieldVector& mask, Grace& grace) {
-  Slot& slot = slots_[port % kPorts];
-  const FieldWords needed = arriving(mask);
-  // Behind a function there is no tunnel that a rule could take off.
-  const std::size_t count = port == kUplink ? needed.size() : sizeof(LayerFields) / 8;
-  bool has_grown = slot.mask.load(std::memory_order_relaxed) == nullptr;
-  for (std::size_t i = 0; i < count; ++i) {
-    has_grown = has_grown || (needed[i] & ~slot.united[i]) != 0;
-    slot.united[i] |= needed[i];
+CacheKeys::~CacheKeys() {
+  for (Slot& slot : slots_) delete slot.plans.load(std::memory_order_relaxed);
+}
+
+void CacheKeys::advance(Slot& slot, const MaskWords& words, const std::uint64_t* key) {
+  // Tags and colour are not the packet's, and what rules write may differ from what arrived: bits of these
+  // say nothing about which packets the change concerns.
+  FieldVector all{};
+  std::memset(&all, 0xff, sizeof(all));
+  FieldWords compared = arriving(all);
+  const FieldWords written = slot.written;
+  for (std::size_t i = 0; i < compared.size(); ++i) compared[i] &= ~written[i];
+  const std::uint64_t next = slot.generation.load(std::memory_order_relaxed) + 1;
+  slot.journal.record(next, words, key, compared);
+  slot.generation.store(next, std::memory_order_release);
+}
+
+void CacheKeys::rule_added(PortIndex port, const FieldVector& mask, const MaskWords& words,
+                           const std::uint64_t* key, std::span<const Modify> modifies, Grace& grace) {
+  if (port >= kPorts) return;
+  Slot& slot = slots_[port];
+  FieldVector written{};
+  for (const Modify& modify : modifies) add_written(modify.field, written.outer);
+  const FieldWords changed = words_of(written);
+  const FieldWords outside = arriving(mask);
+  const FieldWords inside = seen_inside(mask);
+  bool has_grown = slot.plans.load(std::memory_order_relaxed) == nullptr;
+  for (std::size_t i = 0; i < kFieldWords; ++i) {
+    // Only what comes from the wire can be decapsulated (HP-23).
+    const std::uint64_t needed = outside[i] | (port == kUplink ? inside[i] : 0);
+    has_grown = has_grown || (needed & ~slot.united[i]) != 0;
+    slot.united[i] |= needed;
+    slot.written[i] |= changed[i];
   }
-  if (has_grown) {
-    auto* fresh = new CacheMask{.words = {}, .version = ++slot.version};
-    if (!MaskWords::from(std::bit_cast<FieldVector>(slot.united), fresh->words)) {
-      delete fresh;
-      fresh = nullptr;
-    }
-    const CacheMask* old = slot.mask.exchange(fresh, std::memory_order_acq_rel);
-    if (old != nullptr) grace.retire(&delete_mask, nullptr, const_cast<CacheMask*>(old), 0);
+  // Plans first: who sees the new generation sees the plans that came with it.
+  if (has_grown) publish_plans(slot, grace);
+  advance(slot, words, key);
+}
+
+void CacheKeys::publish_plans(Slot& slot, Grace& grace) {
+  auto* fresh = new PortPlans;
+  const auto united = std::bit_cast<FieldVector>(slot.united);
+  for (std::size_t of = kUnusual + 1; of < kFrameClasses; ++of) {
+    const auto frame_class = static_cast<FrameClass>(of);
+    fresh->of_class[of] = KeyPlan::covering(spread_mask(united, frame_class), kFrameShapes[of].least);
   }
-  bump(slot);
+  fresh->since = slot.generation.load(std::memory_order_relaxed) + 1;
+  const PortPlans* old = slot.plans.exchange(fresh, std::memory_order_acq_rel);
+  if (old != nullptr) grace.retire(&delete_plans, nullptr, const_cast<PortPlans*>(old), 0);
+}
+
+void CacheKeys::rule_removed(PortIndex port, const MaskWords& words, const std::uint64_t* key) {
+  if (port < kPorts) advance(slots_[port], words, key);
 }
 
 }  // namespace berth::soft

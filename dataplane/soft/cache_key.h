@@ -1,59 +1,90 @@
-// Which fields of a packet can matter at all, per source port: the union of the masks of its rules.
+// Which bytes of a packet can matter at all, per source port and class of frame (frame_class.h).
 //
-// The flow cache compares packets by these fields only. The union never shrinks while the switch runs (a
-// wider key is never wrong), and every rule names its source port, so ports do not widen each other's keys.
-// A rule behind a decapsulation sees the inner headers as the outer ones; its mask counts for both.
+// The flow cache compares packets by these bytes only, straight from the frame. They are the union of the
+// masks of the port's rules, which never shrinks while the switch runs (a wider key is never wrong); every
+// rule names its source port, so ports do not widen each other's keys. A rule behind a decapsulation sees the
+// inner headers as the outer ones; its mask counts for both.
 #pragma once
 
+#include "dataplane/soft/action_list.h"
+#include "dataplane/soft/change_journal.h"
 #include "dataplane/soft/field_vector.h"
+#include "dataplane/soft/frame_class.h"
 #include "dataplane/soft/grace.h"
 #include "dataplane/soft/rule_table.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <span>
+
+#include <rte_config.h>
 
 namespace berth::soft {
 
-struct CacheMask {
-  MaskWords words;
-  std::uint16_t version = 0;  // unique for its port
+// Words to compare, at these offsets of the frame. The last block is filled up with words of mask 0.
+struct KeyPlan {
+  static constexpr std::size_t kBlock = 4;
+  static constexpr std::size_t kMaxWords = 16;
+  std::uint8_t blocks = 0;  // 0: packets of the class are not cached
+  std::array<std::uint8_t, kMaxWords> offset{};
+  std::array<std::uint64_t, kMaxWords> mask{};
+
+  // Covers the mask's bytes by words inside the first `least` bytes.
+  static KeyPlan covering(const RawMask& mask, std::size_t least);
 };
 
-// What must be equal for a cached flow to be valid: port, mask, and that no rule of the port changed since.
-using CacheStamp = std::uint64_t;
+struct PortPlans {
+  std::array<KeyPlan, kFrameClasses> of_class;
+  std::uint64_t since = 0;  // generation that they came with: flows cached before have other keys
+};
 
 class CacheKeys {
  public:
-  static constexpr std::size_t kPorts = 256;  // ports beyond share slots, which only costs hits
+  // The port's part of a flow's identity is a byte; packets of ports beyond are not cached.
+  static constexpr std::size_t kPorts = std::min(RTE_MAX_ETHPORTS, 256);
 
   CacheKeys() = default;
   ~CacheKeys();
   CacheKeys(const CacheKeys&) = delete;
   CacheKeys& operator=(const CacheKeys&) = delete;
 
-  // Worker side. Null as long as the port has no rule, or when its rules look at too much to be cached.
-  const CacheMask* mask(PortIndex port) const {
-    return slots_[port % kPorts].mask.load(std::memory_order_acquire);
+  struct View {
+    const PortPlans* plans = nullptr;  // null: packets of the port are not cached now
+    std::uint64_t generation = 0;      // counts the changes of the port's rules
+  };
+  // Worker side, before rules are looked at, so that a change in between makes what was found old.
+  View view(PortIndex port) const {
+    if (port >= kPorts) return {};
+    const std::uint64_t generation = slots_[port].generation.load(std::memory_order_acquire);
+    const PortPlans* plans = slots_[port].plans.load(std::memory_order_acquire);
+    // Plans that are newer than the generation would be compared with keys of older plans.
+    if (plans == nullptr || generation < plans->since) return {};
+    return {plans, generation};
   }
-  // Taken before the rules are looked at, so that a change in between makes the stamp old.
-  CacheStamp stamp(PortIndex port, const CacheMask& mask) const {
-    const std::uint64_t generation = slots_[port % kPorts].generation.load(std::memory_order_acquire);
-    return generation << 32 | std::uint64_t{port} << 16 | mask.version;
+  // Whether what was found at generation `then` still holds at `now` for a packet that arrived like this.
+  bool still_holds(PortIndex port, std::uint64_t then, std::uint64_t now, const FieldVector& arrived) const {
+    return slots_[port].journal.all_spare(then, now, words_of(arrived),
+                                          port == kUplink && arrived.inner.presence != 0);
   }
 
   // Control side: after a rule of the port was added, or unlinked.
-  void rule_added(PortIndex port, const FieldVector& mask, Grace& grace);
-  void rule_removed(PortIndex port) { bump(slots_[port % kPorts]); }
+  void rule_added(PortIndex port, const FieldVector& mask, const MaskWords& words, const std::uint64_t* key,
+                  std::span<const Modify> modifies, Grace& grace);
+  void rule_removed(PortIndex port, const MaskWords& words, const std::uint64_t* key);
 
  private:
   struct Slot {
-    std::atomic<const CacheMask*> mask = nullptr;
-    std::atomic<std::uint32_t> generation = 1;
-    FieldWords united{};        // control side
-    std::uint16_t version = 0;  // control side
+    std::atomic<const PortPlans*> plans = nullptr;
+    std::atomic<std::uint64_t> generation = 1;
+    ChangeJournal journal;
+    // Control side:
+    FieldWords united{};   // masks of all rules so far
+    FieldWords written{};  // what modifications of all rules so far may have changed
   };
-  static void bump(Slot& slot) { slot.generation.fetch_add(1, std::memory_order_release); }
+  static void publish_plans(Slot& slot, Grace& grace);
+  static void advance(Slot& slot, const MaskWords& words, const std::uint64_t* key);
 
   std::array<Slot, kPorts> slots_;
 };

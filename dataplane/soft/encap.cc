@@ -1,8 +1,5 @@
 #include "dataplane/soft/encap.h"
 
-#include "dataplane/soft/word_hash.h"
-
-#include <bit>
 #include <cerrno>
 #include <cstring>
 
@@ -15,7 +12,6 @@ namespace berth::soft {
 namespace {
 
 constexpr std::uint8_t kDefaultTtl = 64;
-constexpr std::size_t kPlainIpv4Bytes = 50;  // Ethernet 14, IPv4 20, UDP 8, VXLAN 8
 
 std::uint32_t sum_words(const std::uint8_t* data, std::size_t bytes) {
   std::uint32_t sum = 0;
@@ -141,54 +137,10 @@ class EncapBuilder {
   Next next_ = Next::kEthernet;
 };
 
-void write16(std::uint8_t* at, std::uint32_t value) {
-  at[0] = static_cast<std::uint8_t>(value >> 8);
-  at[1] = static_cast<std::uint8_t>(value);
-}
-
 }  // namespace
 
 RuleResult<EncapHeader> build_encap_header(const rte_flow_item* definition) {
   return EncapBuilder().build(definition);
-}
-
-std::uint16_t flow_entropy_port(const LayerFields& flow) {
-  const auto words = std::bit_cast<std::array<std::uint64_t, 8>>(flow);
-  // IP: addresses, ports and protocol (TTL and flags vary within a flow); else the MAC addresses.
-  const std::uint64_t ports = words[6] & 0xff'ffff'ffffU;
-  std::uint64_t hash = 0;
-  if ((flow.presence & kHasIpv4) != 0) {
-    hash = mix_words(words[2], ports);
-  } else if ((flow.presence & kHasIpv6) != 0) {
-    hash = mix_words(mix_words(words[2] ^ words[4], words[3] ^ words[5]), ports);
-  } else {
-    hash = mix_words(words[0], words[1]);
-  }
-  return static_cast<std::uint16_t>(0xc000U | (hash & 0x3fffU));
-}
-
-bool push_encap(rte_mbuf& packet, const EncapHeader& header, std::uint16_t entropy_port) {
-  char* front = rte_pktmbuf_prepend(&packet, header.length);
-  if (front == nullptr) return false;
-  auto* out = reinterpret_cast<std::uint8_t*>(front);
-  if (header.length == kPlainIpv4Bytes) {
-    std::memcpy(out, header.data.data(), kPlainIpv4Bytes);  // of known size: a few moves instead of a call
-  } else {
-    std::memcpy(out, header.data.data(), header.length);
-  }
-  const std::uint32_t total = packet.pkt_len - header.l3;
-  if (header.is_ipv4) {
-    std::uint32_t sum = header.partial_sum + total;
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    write16(out + header.l3 + 2, total);
-    write16(out + header.l3 + 10, ~sum);
-  } else {
-    write16(out + header.l3 + 4, packet.pkt_len - header.l4);
-  }
-  write16(out + header.l4, entropy_port);
-  write16(out + header.l4 + 4, packet.pkt_len - header.l4);
-  return true;
 }
 
 bool pop_encap(rte_mbuf& packet, ParsedPacket& parsed) {

@@ -5,28 +5,79 @@
 #include <new>
 
 namespace berth::soft {
+namespace {
+
+std::uint64_t flags_of(const FlowPath& path) {
+  std::uint64_t flags = path.is_miss ? Flow::kIsMiss : 0;
+  bool is_simple = true;
+  for (std::size_t i = 0; i < path.count; ++i) {
+    const Rule& rule = *path.rules[i];
+    const bool is_last = i + 1U == path.count;
+    is_simple = is_simple && rule.has_extra == 0 && (is_last || rule.count);
+    if (rule.decap) flags |= Flow::kDecaps;
+    if (rule.writes_packet != 0) {
+      flags |= Flow::kWrites;
+      is_simple = is_simple && is_last;
+    }
+  }
+  constexpr std::uint64_t kBoth = Flow::kDecaps | Flow::kWrites;
+  if (is_simple && (flags & kBoth) != kBoth) flags |= Flow::kIsSimple;
+  const Rule& last = *path.rules[path.count - 1U];
+  const bool encapsulates = last.fate == Fate::kPort && last.target.encap != nullptr;
+  if (flags == (Flow::kIsSimple | Flow::kWrites) && encapsulates && last.only_destination_mac() != nullptr) {
+    flags |= Flow::kIsMapping;
+  }
+  return flags;
+}
+
+}  // namespace
 
 FlowCache::FlowCache(std::uint32_t flows) {
   const std::uint64_t count = std::bit_ceil(std::max<std::uint64_t>(flows / kWays, 1));
-  memory_ = allocate_pages(count * sizeof(Set));
-  // Fresh pages are zero, and no stamp is: no way holds anything yet.
-  sets_ = reinterpret_cast<Set*>(memory_.get());
+  // Fresh pages are zero: no tag is, so no way holds anything yet.
+  index_memory_ = allocate_pages(count * sizeof(Tags));
+  flow_memory_ = allocate_pages(count * kWays * sizeof(Flow));
+  index_ = reinterpret_cast<Tags*>(index_memory_.get());
+  flows_ = reinterpret_cast<Flow*>(flow_memory_.get());
   last_ = count - 1;
 }
 
-void FlowCache::remember(const Lookup& lookup, std::size_t words, CacheStamp stamp, const FlowPath& path) {
-  Set& set = set_of(lookup.hash);
-  // The same flow's old way, else one of older rules, else any.
+Flow* FlowCache::find_other(const Lookup& lookup, std::uint64_t stamp) const {
+  const std::uint64_t set = lookup.hash & last_;
+  for (std::size_t way = 0; way < kWays; ++way) {
+    Flow& flow = flows_[set * kWays + way];
+    if (index_[set].way[way] == tag_of(lookup.hash) && flow.is_akin(stamp) && has_key(flow, lookup))
+      return &flow;
+  }
+  return nullptr;
+}
+
+// The same flow's old place, else a free one, else one of older rules, else any.
+std::size_t FlowCache::victim(const Lookup& lookup, std::uint64_t stamp) {
+  const std::uint64_t set = lookup.hash & last_;
+  const Flow* flows = flows_ + set * kWays;
+  if (const Flow* old = find_other(lookup, stamp); old != nullptr)
+    return static_cast<std::size_t>(old - flows);
   std::size_t chosen = next_victim_++ % kWays;
   for (std::size_t way = 0; way < kWays; ++way) {
-    if (set.ways[way].stamp != stamp) chosen = way;
+    if (index_[set].way[way] == 0) return way;
+    if (flows[way].is_akin(stamp) && !flows[way].is_stamped(stamp)) chosen = way;
   }
-  for (std::size_t way = 0; way < kWays; ++way) {
-    if (set.ways[way].tag == tag_of(lookup.hash)) chosen = way;
+  return chosen;
+}
+
+void FlowCache::remember(const Lookup& lookup, std::uint64_t stamp, const FlowPath& path) {
+  const std::uint64_t set = lookup.hash & last_;
+  const std::size_t way = victim(lookup, stamp);
+  index_[set].way[way] = tag_of(lookup.hash);
+  Flow& flow = flows_[set * kWays + way];
+  flow.head = stamp | flags_of(path) | path.count;
+  Rule* last = path.rules[path.count - 1U];
+  for (std::size_t i = 0; i < FlowPath::kMaxRules; ++i) {
+    Rule*& place = i < Flow::kRulesInFront ? flow.front[i] : flow.back[i - Flow::kRulesInFront];
+    place = i < path.count ? path.rules[i] : last;
   }
-  set.ways[chosen] = {.tag = tag_of(lookup.hash), .stamp = stamp};
-  set.entries[chosen].path = path;
-  std::copy_n(lookup.key.begin(), words, set.entries[chosen].key.begin());
+  std::copy_n(lookup.key.begin(), lookup.blocks * KeyPlan::kBlock, flow.key.begin());
 }
 
 }  // namespace berth::soft

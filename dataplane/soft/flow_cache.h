@@ -1,21 +1,24 @@
-// Remembers, for packets alike in every field that matters, which rules they took.
+// Remembers, for packets alike in every byte that matters, which rules they took.
 //
 // A hit replaces the walk through the groups by a list of the rules that do something: those that count,
-// change the packet or end its way. Sets of four ways; a set's first line says which way may hold the flow,
-// so a lookup touches that line and the one or two of the entry. An entry carries the stamp of its
-// port's rules (cache_key.h), so a change of rules needs no search for what it affects. Worker only.
+// change the packet or end its way. Sets of eight ways: 16 bits of hash a way say where the flow may be,
+// eight ways in 16 bytes, so that this index stays in the processor's cache and a lookup loads the flow's own
+// one or two lines. A flow says which generation of its port's rules it was found in (cache_key.h), so a
+// change of rules needs no search for what it affects. Worker only.
 #pragma once
 
 #include "dataplane/soft/cache_key.h"
+#include "dataplane/soft/cache_simd.h"
 #include "dataplane/soft/field_vector.h"
+#include "dataplane/soft/frame_class.h"
 #include "dataplane/soft/rule.h"
-#include "dataplane/soft/rule_table.h"
 #include "dataplane/soft/slab_pool.h"
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+#include <tuple>
 
 #include <rte_prefetch.h>
 
@@ -36,78 +39,138 @@ struct FlowPath {
   }
 };
 
+// One remembered flow: what most flows need of it is in its first line.
+struct alignas(64) Flow {
+  static constexpr std::size_t kRulesInFront = 3;
+
+  // generation 40 | port 8 | class 5 | flags 8 | count 3
+  std::uint64_t head = 0;
+  std::array<Rule*, kRulesInFront> front{};  // filled up with the last rule
+  std::array<std::uint64_t, KeyPlan::kMaxWords> key{};
+  std::array<Rule*, FlowPath::kMaxRules - kRulesInFront> back{};
+
+  static constexpr std::uint64_t kCountBits = 0x7;
+  static constexpr std::uint64_t kIsMiss = 0x8;
+  // Neither ages nor meters, all rules but the last one count, and the packet is written to by the last rule
+  // only, or not at all behind a decapsulation: all packets of a burst can be handled together.
+  static constexpr std::uint64_t kIsSimple = 0x10;
+  static constexpr std::uint64_t kDecaps = 0x20;
+  static constexpr std::uint64_t kWrites = 0x40;
+  static constexpr std::uint64_t kIsMapping = 0x80;  // simple; the last rule sets the MAC and encapsulates
+  static constexpr int kClassShift = 11;
+  static constexpr int kPortShift = 16;
+  static constexpr int kGenerationShift = 24;
+  static_assert(kFrameClasses <= 1 << (kPortShift - kClassShift));
+  static_assert(CacheKeys::kPorts <= 1 << (kGenerationShift - kPortShift));
+
+  static std::uint64_t stamp(std::uint64_t generation, FrameClass of, PortIndex port) {
+    return generation << kGenerationShift | std::uint64_t{port} << kPortShift |
+           std::uint64_t{of} << kClassShift;
+  }
+  static PortIndex port_of(std::uint64_t stamp) { return stamp >> kPortShift & 0xff; }
+  bool is_stamped(std::uint64_t stamp) const { return (head ^ stamp) >> kClassShift == 0; }
+  // The same class and port, whatever the generation.
+  bool is_akin(std::uint64_t stamp) const {
+    return ((head ^ stamp) >> kClassShift & ((1U << (kGenerationShift - kClassShift)) - 1)) == 0;
+  }
+  std::uint64_t generation() const { return head >> kGenerationShift; }
+  void restamp(std::uint64_t stamp) { head = stamp | (head & ((1U << kClassShift) - 1)); }
+
+  bool has(std::uint64_t flag) const { return (head & flag) != 0; }
+  std::size_t count() const { return head & kCountBits; }
+  Rule* rule(std::size_t i) const { return i < kRulesInFront ? front[i] : back[i - kRulesInFront]; }
+};
+static_assert(sizeof(Flow) == 192);
+
 class FlowCache {
  public:
   explicit FlowCache(std::uint32_t flows);
 
-  struct Lookup {
+  struct alignas(64) Lookup {
+    Flow* flow = nullptr;  // what may be the flow, then what is
     std::uint64_t hash = 0;
-    KeyWords key;
+    FrameClass of = kUnusual;
+    std::uint8_t blocks = 0;  // 0: not to be cached
+    std::array<std::uint64_t, KeyPlan::kMaxWords> key;
   };
 
-  // Step 1: key and hash of a packet; starts loading its set.
-  void prepare(const FieldVector& fields, const MaskWords& mask, Lookup& lookup) const {
-    const auto* bytes = reinterpret_cast<const std::byte*>(&fields);
-    std::uint64_t hash = fields.port;  // exactness comes from the stamp
-    for (std::size_t i = 0; i < mask.count; ++i) {
-      std::uint64_t word = 0;
-      std::memcpy(&word, bytes + std::size_t{mask.index[i]} * 8, 8);
-      lookup.key[i] = word & mask.mask[i];
-      hash = mix_words(hash, lookup.key[i]);
+  // Step 1: key and hash of a frame of the class; starts loading the index.
+  [[gnu::always_inline]] void prepare(const std::uint8_t* data, const KeyPlan& plan, FrameClass of,
+                                      Lookup& lookup) const {
+    lookup.of = of;
+    lookup.blocks = plan.blocks;
+    std::uint64_t hash = of;
+    hash = add_block(data, plan, 0, hash, lookup);
+    for (std::size_t block = 1; block < plan.blocks; ++block) {
+      hash = add_block(data, plan, block * KeyPlan::kBlock, hash, lookup);
     }
     lookup.hash = hash;
-    rte_prefetch0(&set_of(hash).ways);
+    rte_prefetch0(&index_[hash & last_]);
   }
 
-  // Step 2: starts loading the entry that may hold the flow. Null when no way does.
-  const FlowPath* probe(const Lookup& lookup, std::size_t words, CacheStamp stamp) const {
-    const Set& set = set_of(lookup.hash);
-    for (std::size_t way = 0; way < kWays; ++way) {
-      if (set.ways[way].tag == tag_of(lookup.hash) && set.ways[way].stamp == stamp) {
-        const auto* entry = reinterpret_cast<const std::byte*>(&set.entries[way]);
-        rte_prefetch0(entry);
-        rte_prefetch0(entry + 64);
-        if (offsetof(Entry, key) + words * 8 > 128) rte_prefetch0(entry + 128);
-        return &set.entries[way].path;
-      }
+  // Step 2: starts loading the flow that it may be.
+  void probe(Lookup& lookup) const {
+    const std::uint64_t set = lookup.hash & last_;
+    const std::uint32_t ways = equal_tags(index_[set], tag_of(lookup.hash));
+    if (ways == 0) {
+      lookup.flow = nullptr;
+      return;
     }
-    return nullptr;
+    lookup.flow = &flows_[set * kWays + first_of(ways)];
+    const auto* lines = reinterpret_cast<const std::byte*>(lookup.flow);
+    rte_prefetch0(lines);
+    if (lookup.blocks > 1) rte_prefetch0(lines + 64);
+    if (lookup.blocks > 3) rte_prefetch0(lines + 128);
   }
 
-  // Step 3: whether it really does.
-  static bool holds(const FlowPath& path, const Lookup& lookup, std::size_t words) {
-    const Entry& entry = reinterpret_cast<const Entry&>(path);
-    std::uint64_t difference = 0;
-    for (std::size_t i = 0; i < words; ++i) difference |= entry.key[i] ^ lookup.key[i];
-    return difference == 0;
+  // Step 3: whether it is, as of this stamp. If not, `find_other` may know.
+  static bool is_fresh(const Lookup& lookup, std::uint64_t stamp) {
+    return lookup.flow != nullptr && lookup.flow->is_stamped(stamp) && has_key(*lookup.flow, lookup);
   }
+  // The flow as it was at any generation, or null.
+  Flow* find_other(const Lookup& lookup, std::uint64_t stamp) const;
 
-  void remember(const Lookup& lookup, std::size_t words, CacheStamp stamp, const FlowPath& path);
+  void remember(const Lookup& lookup, std::uint64_t stamp, const FlowPath& path);
 
  private:
-  static constexpr std::size_t kWays = 4;
+  static constexpr std::size_t kWays = std::tuple_size_v<decltype(Tags::way)>;
+  using Tag = std::uint16_t;  // 0: nothing there
 
-  struct Way {
-    std::uint64_t tag = 0;
-    CacheStamp stamp = 0;
-  };
-  struct alignas(64) Entry {
-    FlowPath path;  // first: a path's address is its entry's
-    KeyWords key{};
-  };
-  static_assert(sizeof(Entry) == 192);
-  struct alignas(64) Set {
-    std::array<Way, kWays> ways;
-    std::array<Entry, kWays> entries;
-  };
+  static Tag tag_of(std::uint64_t hash) {
+    const auto tag = static_cast<Tag>(hash >> 16);
+    return tag == 0 ? Tag{1} : tag;
+  }
+  static unsigned first_of(std::uint32_t ways) { return static_cast<unsigned>(std::countr_zero(ways)) / 2; }
 
-  // The low bits choose the set; the tag keeps the rest apart, and is never 0.
-  static std::uint64_t tag_of(std::uint64_t hash) { return hash | 1; }
-  Set& set_of(std::uint64_t hash) const { return sets_[hash >> 1 & last_]; }
+  static std::uint64_t add_block(const std::uint8_t* data, const KeyPlan& plan, std::size_t at,
+                                 std::uint64_t hash, Lookup& lookup) {
+    for (std::size_t i = 0; i < KeyPlan::kBlock; ++i) {
+      const std::uint64_t word = frame::load<std::uint64_t>(data + plan.offset[at + i]) & plan.mask[at + i];
+      lookup.key[at + i] = word;
+      hash = hash_word(hash, word);
+    }
+    return hash;
+  }
 
-  Pages memory_;
-  Set* sets_;
-  std::uint64_t last_;  // number of sets - 1
+  static std::uint64_t difference(const Flow& flow, const Lookup& lookup, std::size_t at) {
+    std::uint64_t bits = 0;
+    for (std::size_t i = 0; i < KeyPlan::kBlock; ++i) bits |= flow.key[at + i] ^ lookup.key[at + i];
+    return bits;
+  }
+  static bool has_key(const Flow& flow, const Lookup& lookup) {
+    std::uint64_t bits = difference(flow, lookup, 0);
+    for (std::size_t block = 1; block < lookup.blocks; ++block) {
+      bits |= difference(flow, lookup, block * KeyPlan::kBlock);
+    }
+    return bits == 0;
+  }
+  std::size_t victim(const Lookup& lookup, std::uint64_t stamp);
+
+  Pages index_memory_;
+  Pages flow_memory_;
+  Tags* index_;
+  Flow* flows_;
+  std::uint64_t last_;  // number of sets - 1, at most 16 bits: the tag is the hash's other half
   std::uint32_t next_victim_ = 0;
 };
 

@@ -1,26 +1,10 @@
 #include "dataplane/soft/forwarder.h"
 
-#include "dataplane/soft/encap.h"
 #include "dataplane/soft/rewrite.h"
 
 #include <rte_cycles.h>
-#include <rte_ether.h>
-#include <rte_prefetch.h>
 
 namespace berth::soft {
-namespace {
-
-// What a driver stripped or noted goes back into the frame: rules match what was on the wire. False when
-// a tag could not be put back.
-bool normalize(rte_mbuf*& packet) {
-  const std::uint64_t flags = packet->ol_flags;
-  const bool stripped = (flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0;
-  packet->ol_flags = flags & (RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_INDIRECT);
-  return !stripped || rte_vlan_insert(&packet) == 0;
-}
-
-}  // namespace
-
 std::uint32_t Forwarder::run() {
   const Grace::WorkerSection section(rules_.grace());
   if (!is_running_.load(std::memory_order_acquire)) return 0;
@@ -53,84 +37,21 @@ void Forwarder::drain() {
     }
     for (std::uint16_t i = 0; i < port->tx_count; ++i) rte_pktmbuf_free(port->tx[i]);
     port->tx_count = 0;
+    port->tx_bytes = 0;
   }
 }
 
-void Forwarder::take_up(PortIndex index, std::span<rte_mbuf*> packets) {
-  SwitchPort& port = *ports_[index];
-  for (rte_mbuf* packet : packets) rte_prefetch0(rte_pktmbuf_mtod(packet, const void*));
-  std::uint64_t bytes = 0;
-  std::size_t count = 0;
-  for (rte_mbuf* packet : packets) {
-    bytes += packet->pkt_len;
-    if (!normalize(packet)) {
-      drop_malformed(port, *packet);
-      continue;
-    }
-    parse(rte_pktmbuf_mtod(packet, const std::uint8_t*), packet->data_len, index, parsed_[count]);
-    if (parsed_[count].fields.outer.presence == 0) {
-      drop_malformed(port, *packet);
-      continue;
-    }
-    packets[count++] = packet;
-  }
-  port.counters.received.add(packets.size(), bytes);
-
-  const CacheMask* mask = cache_ != nullptr ? rules_.cache_keys().mask(index) : nullptr;
-  if (mask == nullptr) {
-    for (std::size_t i = 0; i < count; ++i) walk_groups(port, *packets[i], parsed_[i], nullptr);
-    return;
-  }
-  const CacheStamp stamp = rules_.cache_keys().stamp(index, *mask);
-  look_up(count, *mask, stamp);
-  for (std::size_t i = 0; i < count; ++i) {
-    if (paths_[i] != nullptr) {
-      follow_path(port, *packets[i], parsed_[i], *paths_[i]);
-      continue;
-    }
-    new_paths_[i] = {};
-    walk_groups(port, *packets[i], parsed_[i], &new_paths_[i]);
-  }
-  // Only now: a path of the burst may lie where a new one is put.
-  for (std::size_t i = 0; i < count; ++i) {
-    if (paths_[i] == nullptr && new_paths_[i].count != 0) {
-      cache_->remember(lookups_[i], mask->words.count, stamp, new_paths_[i]);
-    }
-  }
-}
-
-void Forwarder::look_up(std::size_t count, const CacheMask& mask, CacheStamp stamp) {
-  const std::size_t words = mask.words.count;
-  for (std::size_t i = 0; i < count; ++i) cache_->prepare(parsed_[i].fields, mask.words, lookups_[i]);
-  for (std::size_t i = 0; i < count; ++i) paths_[i] = cache_->probe(lookups_[i], words, stamp);
-  for (std::size_t i = 0; i < count; ++i) {
-    if (paths_[i] == nullptr) continue;
-    if (!FlowCache::holds(*paths_[i], lookups_[i], words)) {
-      paths_[i] = nullptr;
-      continue;
-    }
-    for (std::size_t rule = 0; rule < paths_[i]->count; ++rule) rte_prefetch0(paths_[i]->rules[rule]);
-  }
-}
-
-void Forwarder::follow_path(SwitchPort& source, rte_mbuf& packet, ParsedPacket& parsed,
-                            const FlowPath& path) {
-  const std::size_t count = path.count;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (!apply(*path.rules[i], source, packet, parsed)) return;
-  }
-  if (path.is_miss) return give_to_agent(source, packet);
-  leave(*path.rules[count - 1], source, packet, parsed);
-}
-
-void Forwarder::walk_groups(SwitchPort& source, rte_mbuf& packet, ParsedPacket& parsed, FlowPath* path) {
+void Forwarder::walk_groups(PortIndex index, rte_mbuf& packet, FlowPath* path) {
+  SwitchPort& source = *ports_[index];
+  parse(rte_pktmbuf_mtod(&packet, const std::uint8_t*), packet.data_len, index, parsed_);
+  if (parsed_.fields.outer.presence == 0) return drop_malformed(source, packet);
   bool is_cacheable = path != nullptr;
   const auto forget = [&] {
     if (path != nullptr) path->count = 0;
   };
   const Group* group = &rules_.root();
   while (true) {
-    Rule* rule = group->find(parsed.fields);
+    Rule* rule = group->find(parsed_.fields);
     if (rule == nullptr) {
       if (is_cacheable) path->is_miss = true;
       return give_to_agent(source, packet);
@@ -143,11 +64,12 @@ void Forwarder::walk_groups(SwitchPort& source, rte_mbuf& packet, ParsedPacket& 
       is_cacheable = false;
       forget();
     }
-    if (!apply(*rule, source, packet, parsed)) return forget();
+    if (!apply(*rule, source, packet, parsed_)) return forget();
     if (rule->modify_bytes_ != 0 && rule->writes_packet == 0) {
-      apply_modifies(rule->modifies(), rte_pktmbuf_mtod(&packet, std::uint8_t*), parsed);
+      apply_modifies(rule->modifies(), rte_pktmbuf_mtod(&packet, std::uint8_t*), parsed_);
     }
-    if (rule->fate != Fate::kJump) return leave(*rule, source, packet, parsed);
+    if (rule->fate != Fate::kJump)
+      return leave(*rule, source, packet, parsed_.outer, parsed_.fields.outer.presence);
     group = rule->target.group;
   }
 }
@@ -169,15 +91,6 @@ bool Forwarder::apply(Rule& rule, SwitchPort& source, rte_mbuf& packet, ParsedPa
   return true;
 }
 
-void Forwarder::leave(const Rule& rule, SwitchPort& source, rte_mbuf& packet, const ParsedPacket& parsed) {
-  if (rule.fate == Fate::kDrop) return rte_pktmbuf_free(&packet);
-  if (const Encap* encap = rule.target.encap; encap != nullptr) {
-    const std::uint16_t entropy = flow_entropy_port(parsed.fields.outer);
-    if (!push_encap(packet, encap->header, entropy)) return drop_malformed(source, packet);
-  }
-  send(*ports_[rule.port], packet);
-}
-
 bool Forwarder::apply_extra(RuleExtra& extra, const rte_mbuf& packet, FieldVector& fields) const {
   extra.last_hit.store(now_, std::memory_order_relaxed);
   if (extra.shared_count != nullptr) extra.shared_count->counter.add(packet.pkt_len);
@@ -188,23 +101,17 @@ bool Forwarder::apply_extra(RuleExtra& extra, const rte_mbuf& packet, FieldVecto
   return true;
 }
 
-void Forwarder::send(SwitchPort& port, rte_mbuf& packet) {
-  port.tx[port.tx_count++] = &packet;
-  if (port.tx_count == kTxBuffer) flush(port);
-}
-
 void Forwarder::flush(SwitchPort& port) {
   if (port.tx_count == 0) return;
-  std::uint64_t bytes = 0;
-  for (std::uint16_t i = 0; i < port.tx_count; ++i) bytes += port.tx[i]->pkt_len;
   const std::uint16_t sent = rte_eth_tx_burst(port.backing, 0, port.tx.data(), port.tx_count);
   for (std::uint16_t i = sent; i < port.tx_count; ++i) {
-    bytes -= port.tx[i]->pkt_len;
+    port.tx_bytes -= port.tx[i]->pkt_len;
     port.counters.send_dropped.add(port.tx[i]->pkt_len);
     rte_pktmbuf_free(port.tx[i]);
   }
-  port.counters.sent.add(sent, bytes);
+  port.counters.sent.add(sent, port.tx_bytes);
   port.tx_count = 0;
+  port.tx_bytes = 0;
 }
 
 void Forwarder::give_to_agent(SwitchPort& port, rte_mbuf& packet) {

@@ -4,6 +4,8 @@
 // touches rules only inside a Grace::WorkerSection, takes no lock and allocates nothing.
 #pragma once
 
+#include "dataplane/soft/encap.h"
+#include "dataplane/soft/encap_pool.h"
 #include "dataplane/soft/flow_cache.h"
 #include "dataplane/soft/parser.h"
 #include "dataplane/soft/rule_book.h"
@@ -37,18 +39,42 @@ class Forwarder {
   void drain();
 
  private:
+  // Stages of a burst, so that what one packet needs is loaded while another is worked on: keys, flows that
+  // they may be, flows that they are, then what the rules want.
   void take_up(PortIndex index, std::span<rte_mbuf*> packets);
-  // Stages of a burst, so that what one packet needs is loaded while another is worked on.
-  void look_up(std::size_t count, const CacheMask& mask, CacheStamp stamp);
-  void follow_path(SwitchPort& source, rte_mbuf& packet, ParsedPacket& parsed, const FlowPath& path);
+  std::size_t prepare(SwitchPort& port, std::span<rte_mbuf*> packets, const PortPlans* plans);
+  void find_flows(PortIndex index, std::span<rte_mbuf*> packets, const CacheKeys::View& view);
+  bool revive(FlowCache::Lookup& lookup, std::uint64_t stamp, const rte_mbuf& packet,
+              const CacheKeys::View& view);
+  void forward(PortIndex index, std::span<rte_mbuf*> packets, const CacheKeys::View& view);
+
+  // Packets of one simple flow (flow_cache.h), one after the other in the burst.
+  void follow_together(SwitchPort& source, std::span<rte_mbuf*> packets, const Flow& flow, FrameClass of);
+  void encapsulate(SwitchPort& source, std::span<rte_mbuf*> packets, const Flow& flow,
+                   const FrameShape& shape);
+  void follow(SwitchPort& source, rte_mbuf& packet, const Flow& flow, FrameClass of);
   // The long way, through the groups. `path` is null when there is nothing to remember it by.
-  void walk_groups(SwitchPort& source, rte_mbuf& packet, ParsedPacket& parsed, FlowPath* path);
+  void walk_groups(PortIndex index, rte_mbuf& packet, FlowPath* path);
   // What a rule does short of its fate. False when the packet is gone.
   bool apply(Rule& rule, SwitchPort& source, rte_mbuf& packet, ParsedPacket& parsed);
-  void leave(const Rule& rule, SwitchPort& source, rte_mbuf& packet, const ParsedPacket& parsed);
+  // The fate of a packet that has headers at these places.
+  void leave(const Rule& rule, SwitchPort& source, rte_mbuf& packet, const LayerOffsets& at,
+             std::uint16_t presence) {
+    if (rule.fate == Fate::kDrop) return rte_pktmbuf_free(&packet);
+    if (const Encap* encap = rule.target.encap; encap != nullptr) {
+      const auto* frame = rte_pktmbuf_mtod(&packet, const std::uint8_t*);
+      const std::uint16_t entropy = flow_entropy_port(frame, at, presence);
+      if (!push_encap(packet, encap->header, entropy)) return drop_malformed(source, packet);
+    }
+    send(*ports_[rule.port], packet);
+  }
   // Age, meter and shared counter of a rule. False when the meter drops the packet.
   bool apply_extra(RuleExtra& extra, const rte_mbuf& packet, FieldVector& fields) const;
-  void send(SwitchPort& port, rte_mbuf& packet);
+  static void send(SwitchPort& port, rte_mbuf& packet) {
+    port.tx_bytes += packet.pkt_len;
+    port.tx[port.tx_count++] = &packet;
+    if (port.tx_count == kTxBuffer) flush(port);
+  }
   static void flush(SwitchPort& port);
   static void give_to_agent(SwitchPort& port, rte_mbuf& packet);
   static void drop_malformed(SwitchPort& port, rte_mbuf& packet);
@@ -60,10 +86,9 @@ class Forwarder {
   std::unique_ptr<FlowCache> cache_;
 
   // Of the burst at hand.
-  std::array<ParsedPacket, kBurst> parsed_{};
   std::array<FlowCache::Lookup, kBurst> lookups_{};
-  std::array<const FlowPath*, kBurst> paths_{};  // null: not in the cache
   std::array<FlowPath, kBurst> new_paths_{};
+  ParsedPacket parsed_{};  // of the packet at hand; only offsets and presence when its flow is known
 };
 
 }  // namespace berth::soft

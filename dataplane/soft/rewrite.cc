@@ -1,5 +1,7 @@
 #include "dataplane/soft/rewrite.h"
 
+#include "dataplane/soft/rule.h"
+
 #include <cstring>
 
 namespace berth::soft {
@@ -170,6 +172,13 @@ void apply_one(ModifyField field, const std::uint8_t* value, Rewriter& packet) {
 }
 
 }  // namespace
+
+const std::uint8_t* Rule::only_destination_mac() const {
+  const std::span<const std::uint8_t> packed = modifies();
+  const bool is_it =
+      packed.size() == 1 + 6 && packed[0] == static_cast<std::uint8_t>(ModifyField::kDestinationMac);
+  return is_it ? destination_mac() : nullptr;
+}
 
 void append_modify(const Modify& modify, std::vector<std::uint8_t>& packed) {
   packed.push_back(static_cast<std::uint8_t>(modify.field));

@@ -57,6 +57,13 @@ struct alignas(64) Rule {
     return {reinterpret_cast<const std::uint8_t*>(payload + key_words), modify_bytes_};
   }
 
+  // The six bytes that a mapping's usual modification sets; null when it is another, or none.
+  const std::uint8_t* only_destination_mac() const;
+  // The same, when it is known that it is so.
+  const std::uint8_t* destination_mac() const {
+    return reinterpret_cast<const std::uint8_t*>(payload + key_words) + 1;
+  }
+
   // Only if has_extra.
   RuleExtra& extra() {
     return *reinterpret_cast<RuleExtra*>(reinterpret_cast<std::byte*>(this) +

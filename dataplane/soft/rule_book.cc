@@ -192,7 +192,7 @@ RuleResult<Rule*> RuleBook::create(std::uint32_t group_id, std::uint32_t priorit
   rule->table = (*table)->id() & 0x3fffffffU;
   if (actions.needs_extra()) bind_extra(rule, actions);
   (*table)->insert(rule, grace_);
-  cache_keys_.rule_added(match.key.port, match.mask, grace_);
+  cache_keys_.rule_added(match.key.port, match.mask, mask, key.data(), actions.modifies, grace_);
   ++rules_;
   counters_ += actions.count ? 1 : 0;
   return rule;
@@ -209,7 +209,7 @@ void RuleBook::destroy_locked(Rule* rule) {
   Group* group = groups_.at(table->group()).get();
   const PortIndex port = port_of(*rule, *table);
   table->erase(rule, grace_);
-  cache_keys_.rule_removed(port);
+  cache_keys_.rule_removed(port, table->mask(), rule->key());
   if (table->size() == 0) {
     tables_[table->id()] = nullptr;
     free_tables_.push_back(table->id());

@@ -51,6 +51,7 @@ struct SwitchPort {
   // The worker's: packets collected for the backing ethdev.
   std::array<rte_mbuf*, kTxBuffer> tx{};
   std::uint16_t tx_count = 0;
+  std::uint64_t tx_bytes = 0;
 };
 
 }  // namespace berth::soft

@@ -1,0 +1,119 @@
+// The usual stacks of headers, told apart by a few comparisons of whole words.
+//
+// Frames of one class have each header at the same offset, and every Presence bit is the same: untagged,
+// IPv4 without options or IPv6 without extension headers, not a fragment, UDP, TCP or ICMP; alone, or inside
+// VXLAN over either. Everything else is kUnusual, and only the parser may speak about it. What the parser
+// (parser.h) would find in a frame of a class is what `spread_mask` says; the tests hold the two together.
+#pragma once
+
+#include "dataplane/soft/field_vector.h"
+#include "dataplane/soft/parser.h"
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace berth::soft {
+
+using FrameClass = std::uint8_t;
+inline constexpr FrameClass kUnusual = 0;
+
+// A single stack: kind = 3 * (IPv6) + (UDP, TCP, ICMP).
+inline constexpr unsigned kKinds = 6;
+inline constexpr unsigned kNoKind = kKinds;
+// Classes: unusual, a stack alone, a stack inside VXLAN over IPv4, the same over IPv6.
+inline constexpr std::size_t kFrameClasses = 1 + 3 * kKinds;
+
+struct FrameShape {
+  std::uint16_t least = 0;  // bytes that a frame of the class has at least
+  LayerOffsets outer;
+  LayerOffsets inner;                // all zero without a tunnel
+  std::uint16_t outer_presence = 0;  // Presence bits
+  std::uint16_t inner_presence = 0;
+};
+
+extern const std::array<FrameShape, kFrameClasses> kFrameShapes;
+
+// Where a frame of the class has the bits of a mask over the FieldVector; fields that the class lacks, or
+// that are the same in all of its frames, drop out.
+inline constexpr std::size_t kRawBytes = 192;
+using RawMask = std::array<std::uint8_t, kRawBytes>;
+RawMask spread_mask(const FieldVector& mask, FrameClass of);
+
+namespace frame {
+
+inline constexpr std::uint32_t kL3 = 14;
+inline constexpr std::uint32_t kL4OfIpv4 = kL3 + 20;
+inline constexpr std::uint32_t kL4OfIpv6 = kL3 + 40;
+inline constexpr std::uint32_t kUdpBytes = 8;
+inline constexpr std::uint32_t kVxlanBytes = 8;
+// Ethernet, IP and the least of UDP, TCP, ICMP (whose rest of eight bytes no packet lacks).
+inline constexpr std::array<std::uint16_t, kKinds> kLeast{42, 54, 42, 62, 74, 62};
+
+template <typename Word>
+Word load(const std::uint8_t* at) {
+  Word word;
+  std::memcpy(&word, at, sizeof(word));
+  return word;
+}
+static_assert(std::endian::native == std::endian::little);  // the constants below are
+
+[[gnu::always_inline]] inline unsigned kind_of(const std::uint8_t* frame, std::uint32_t left) {
+  constexpr std::uint64_t kIpv4 = 0x450008;  // Ethernet type, then version and header length
+  constexpr std::uint64_t kIpv6 = 0x60dd86;
+  constexpr std::uint32_t kFragmentBits = 0xff3f;  // more fragments, or an offset
+  if (left < kLeast[0]) return kNoKind;
+  const auto types = load<std::uint64_t>(frame + 12);
+  std::uint32_t protocol = 0;
+  unsigned kind = 0;
+  std::uint32_t icmp = 1;
+  if ((types & 0xffffff) == kIpv4) {
+    const auto word = load<std::uint32_t>(frame + 20);
+    if ((word & kFragmentBits) != 0) return kNoKind;
+    protocol = word >> 24;
+  } else if ((types & 0xf0ffff) == kIpv6) {
+    protocol = frame[20];
+    kind = 3;
+    icmp = 58;
+  } else {
+    return kNoKind;
+  }
+  if (protocol == 6) {
+    kind += 1;
+  } else if (protocol == icmp) {
+    kind += 2;
+  } else if (protocol != 17) {
+    return kNoKind;
+  }
+  return left < kLeast[kind] ? kNoKind : kind;
+}
+
+inline bool is_vxlan_port(const std::uint8_t* l4) {
+  return load<std::uint16_t>(l4 + 2) == 0xb512;  // 4789
+}
+
+}  // namespace frame
+
+// `length` is the number of contiguous bytes at `data`.
+[[gnu::always_inline]] inline FrameClass classify(const std::uint8_t* data, std::uint32_t length) {
+  constexpr std::uint8_t kFlagVniIsValid = 0x08;
+  const unsigned kind = frame::kind_of(data, length);
+  if (kind == kNoKind) return kUnusual;
+  const bool is_v6 = kind >= 3;
+  const std::uint32_t l4 = is_v6 ? frame::kL4OfIpv6 : frame::kL4OfIpv4;
+  if (kind != (is_v6 ? 3U : 0U) || !frame::is_vxlan_port(data + l4)) return static_cast<FrameClass>(1 + kind);
+  const std::uint32_t inside = l4 + frame::kUdpBytes + frame::kVxlanBytes;
+  // To the wrong port, but no tunnel: the parser sees plain UDP.
+  if (length < inside || (data[l4 + frame::kUdpBytes] & kFlagVniIsValid) == 0) {
+    return static_cast<FrameClass>(1 + kind);
+  }
+  const unsigned inner = frame::kind_of(data + inside, length - inside);
+  if (inner == kNoKind) return kUnusual;
+  const std::uint32_t inner_l4 = inside + (inner >= 3 ? frame::kL4OfIpv6 : frame::kL4OfIpv4);
+  if (inner % 3 == 0 && frame::is_vxlan_port(data + inner_l4)) return kUnusual;  // a tunnel in a tunnel
+  return static_cast<FrameClass>(1 + (is_v6 ? 2 : 1) * kKinds + inner);
+}
+
+}  // namespace berth::soft
