@@ -98,6 +98,10 @@ void CacheKeys::advance(Slot& slot, const MaskWords& words, const std::uint64_t*
 
 void CacheKeys::rule_added(PortIndex port, const FieldVector& mask, const MaskWords& words,
                            const std::uint64_t* key, std::span<const Modify> modifies, Grace& grace) {
+  if (port == kAnyPort) {
+    for (PortIndex each = 0; each < kPorts; ++each) rule_added(each, mask, words, key, modifies, grace);
+    return;
+  }
   if (port >= kPorts) return;
   Slot& slot = slots_[port];
   FieldVector written{};
@@ -131,7 +135,11 @@ void CacheKeys::publish_plans(Slot& slot, Grace& grace) {
 }
 
 void CacheKeys::rule_removed(PortIndex port, const MaskWords& words, const std::uint64_t* key) {
-  if (port < kPorts) advance(slots_[port], words, key);
+  if (port == kAnyPort) {
+    for (Slot& slot : slots_) advance(slot, words, key);
+  } else if (port < kPorts) {
+    advance(slots_[port], words, key);
+  }
 }
 
 }  // namespace berth::soft

@@ -1,8 +1,8 @@
 // Which bytes of a packet can matter at all, per source port and class of frame (frame_class.h).
 //
 // The flow cache compares packets by these bytes only, straight from the frame. They are the union of the
-// masks of the port's rules, which never shrinks while the switch runs (a wider key is never wrong); every
-// rule names its source port, so ports do not widen each other's keys. A rule behind a decapsulation sees the
+// masks of the port's rules and of those of every port, which never shrinks while the switch runs (a wider
+// key is never wrong). A rule behind a decapsulation sees the
 // inner headers as the outer ones; its mask counts for both.
 #pragma once
 

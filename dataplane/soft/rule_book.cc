@@ -14,17 +14,28 @@ namespace berth::soft {
 namespace {
 
 // Every rule matches its whole source port.
-PortIndex port_of(const Rule& rule, const RuleTable& table) {
-  constexpr std::size_t kPortWord = offsetof(FieldVector, port) / 8;
-  FieldWords words{};
-  for (std::size_t i = 0; i < table.mask().count; ++i) {
-    if (table.mask().index[i] == kPortWord) words[kPortWord] = rule.key()[i];
-  }
-  return std::bit_cast<FieldVector>(words).port;
+// kAnyPort when the source port is not matched.
+PortIndex source_of(const FieldVector& key, const FieldVector& mask) {
+  return mask.port == 0 ? kAnyPort : key.port;
 }
 
+PortIndex port_of(const Rule& rule, const RuleTable& table) {
+  constexpr std::size_t kPortWord = offsetof(FieldVector, port) / 8;
+  FieldWords key{};
+  FieldWords mask{};
+  for (std::size_t i = 0; i < table.mask().count; ++i) {
+    if (table.mask().index[i] != kPortWord) continue;
+    key[kPortWord] = rule.key()[i];
+    mask[kPortWord] = table.mask().mask[i];
+  }
+  return source_of(std::bit_cast<FieldVector>(key), std::bit_cast<FieldVector>(mask));
+}
+
+// Whether some rule of the table may match a packet that a rule with this source matches.
 bool has_rule_of(const RuleTable& table, PortIndex port) {
+  if (port == kAnyPort) return table.size() != 0;
   bool found = false;
+  bool names_port = false;
   const MaskWords& mask = table.mask();
   FieldVector fields{};
   fields.port = 0xffff;
@@ -33,11 +44,12 @@ bool has_rule_of(const RuleTable& table, PortIndex port) {
   const FieldWords wanted = words_of(fields);
   for (std::size_t i = 0; i < mask.count; ++i) {
     const std::uint64_t bits = port_word[mask.index[i]];
-    if (bits == 0) continue;
+    if ((bits & mask.mask[i]) == 0) continue;
+    names_port = true;
     table.for_each(
         [&](const Rule* rule) { found = found || (rule->key()[i] & bits) == wanted[mask.index[i]]; });
   }
-  return found;
+  return names_port ? found : table.size() != 0;
 }
 
 std::unexpected<RuleError> exhausted(const char* message) {
@@ -96,7 +108,7 @@ RuleResult<void> RuleBook::check_hidden(const Group& group, std::uint32_t priori
   for (const RuleTable* table : group.tables()) {
     if (matches_all == table->is_match_all()) continue;
     const bool is_hidden = matches_all ? table->priority() >= priority : table->priority() <= priority;
-    if (is_hidden && has_rule_of(*table, match.key.port)) {
+    if (is_hidden && has_rule_of(*table, source_of(match.key, match.mask))) {
       return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ATTR_PRIORITY,
                     "a match-all rule needs a larger priority number than the specific ones (HP-04)");
     }
@@ -192,7 +204,8 @@ RuleResult<Rule*> RuleBook::create(std::uint32_t group_id, std::uint32_t priorit
   rule->table = (*table)->id() & 0x3fffffffU;
   if (actions.needs_extra()) bind_extra(rule, actions);
   (*table)->insert(rule, grace_);
-  cache_keys_.rule_added(match.key.port, match.mask, mask, key.data(), actions.modifies, grace_);
+  cache_keys_.rule_added(source_of(match.key, match.mask), match.mask, mask, key.data(), actions.modifies,
+                         grace_);
   ++rules_;
   counters_ += actions.count ? 1 : 0;
   return rule;
