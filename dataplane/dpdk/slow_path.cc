@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <pthread.h>
 #include <string>
 #include <utility>
 
@@ -86,6 +87,7 @@ std::vector<SlowPathState> SlowPath::read() const {
 }
 
 void SlowPath::run() {
+  (void)pthread_setname_np(pthread_self(), "berth-slowpath");  // 15 characters at most
   auto last_frame = Clock::now();
   while (!stop_.load(std::memory_order_relaxed)) {
     std::size_t taken = 0;
