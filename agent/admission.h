@@ -11,8 +11,8 @@
 
 namespace berth::agent {
 
-// Every host must be able to take a packet of this size: RFC 791, RFC 8200.
-constexpr std::uint32_t kMinMtuBytes = 68;
+// What every host must be able to take: RFC 791, RFC 8200.
+constexpr std::uint32_t kMinMtuBytes = 576;
 constexpr std::uint32_t kMinIpv6MtuBytes = 1280;
 
 // What the network between hosts leaves for tenants' packets.

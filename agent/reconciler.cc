@@ -83,7 +83,23 @@ Task<void> Reconciler::ensure_locked(std::vector<Scope> scopes) {
   }
   for (const Scope& scope : scopes) held_.erase(scope);
   for (const auto& [key, rule] : device) held_[scope_of.at(key)].emplace(key, rule);
+  for (const Scope& scope : scopes) {
+    if (scope.kind != Scope::Kind::kPort) continue;
+    const auto ensured = co_await ensure_answers(scope.port);
+    if (!ensured && first_refusal) first_refusal = ensured;
+  }
   co_return first_refusal;
+}
+
+Task<void> Reconciler::ensure_answers(dataplane::EswitchPort port) {
+  const auto wanted = wanted_answers(port);
+  const auto held = held_answers_.find(port);
+  if (held == held_answers_.end() ? !wanted : wanted == held->second) co_return Result<void>();
+  const auto set = co_await eswitch_.set_answers(port, wanted);
+  if (!set) co_return pass(set, fmt::format("answers of {}", port));
+  held_answers_.erase(port);
+  if (wanted) held_answers_.emplace(port, *wanted);
+  co_return Result<void>();
 }
 
 Task<std::size_t> Reconciler::verify(Attachment attachment) {
@@ -112,7 +128,19 @@ Task<std::size_t> Reconciler::verify(Attachment attachment) {
     }
     ++count;
   }
+  const auto states = co_await eswitch_.read_slow_path();
+  if (!states) co_return pass(states);
+  const auto answers = check_answers(*states, port_of(attachment));
+  if (!answers) co_return pass(answers);
   co_return count;
+}
+
+Result<void> Reconciler::check_answers(const std::vector<dataplane::SlowPathState>& states,
+                                       dataplane::EswitchPort port) const {
+  const auto state = std::ranges::find(states, port, &dataplane::SlowPathState::port);
+  if (state != states.end() && state->answers == wanted_answers(port)) return {};
+  return fail(Code::kDataLoss, "ANSWERS_DIFFER",
+              fmt::format("{}: the slow path does not hold its answers", port));
 }
 
 std::vector<Scope> Reconciler::scopes_of(const Attachment& attachment) const {
@@ -148,6 +176,14 @@ std::vector<Rule> Reconciler::wanted_rules(const Scope& scope) const {
   const LocalEndpoint self = endpoint_of(*attachment);
   if (scope.kind == Scope::Kind::kPort) return dataplane::compile_port(*vpc, self);
   return dataplane::compile_delivery(*vpc, peers_of(*vpc, vpcs_.staged()), self);
+}
+
+std::optional<dataplane::PortAnswers> Reconciler::wanted_answers(dataplane::EswitchPort port) const {
+  const Attachment* attachment = attachments_.find_port(port);
+  if (attachment == nullptr || attachment->gate != Gate::kOpen) return std::nullopt;
+  const dataplane::Vpc* vpc = vpcs_.find_staged(attachment->intent.vpc);
+  if (vpc == nullptr) return std::nullopt;
+  return dataplane::compile_answers(*vpc, endpoint_of(*attachment), attachment->intent.mtu_bytes);
 }
 
 }  // namespace berth::agent

@@ -1,6 +1,6 @@
-// The only writer of eSwitch rules. It compiles the desired tables (attachments, VPCs, underlay) into
-// rules, scope by scope, and changes on the device only what differs. Callers first write their
-// desire into the tables, then ask to ensure() the scopes that it touches.
+// The only writer of eSwitch rules and slow path answers. It compiles the desired tables (attachments,
+// VPCs, underlay) into rules, scope by scope, and changes on the device only what differs. Callers first
+// write their desire into the tables, then ask to ensure() the scopes that it touches.
 #pragma once
 
 #include "agent/attachment_store.h"
@@ -35,9 +35,9 @@ class Reconciler {
   // the scope tries the rest again.
   Task<void> ensure(std::vector<Scope> scopes);
 
-  // Ensures the attachment's scopes once more and reads its rules back from the eSwitch. Returns their
-  // number. DATA_LOSS (RULES_DIFFER) when one is missing or is another one, NOT_FOUND (VPC_UNKNOWN) when
-  // the gate is open and the VPC is gone.
+  // Ensures the attachment's scopes once more and reads its rules and answers back from the eSwitch. Returns
+  // the number of rules. DATA_LOSS (RULES_DIFFER, ANSWERS_DIFFER) when one is missing or is another one,
+  // NOT_FOUND (VPC_UNKNOWN) when the gate is open and the VPC is gone.
   Task<std::size_t> verify(Attachment attachment);
 
   // Everything that the gate of this attachment decides.
@@ -55,7 +55,11 @@ class Reconciler {
 
   // What ensure() does, for a caller that has the mutex.
   Task<void> ensure_locked(std::vector<Scope> scopes);
+  Task<void> ensure_answers(dataplane::EswitchPort port);
+  Result<void> check_answers(const std::vector<dataplane::SlowPathState>& states,
+                             dataplane::EswitchPort port) const;
   std::vector<dataplane::Rule> wanted_rules(const Scope& scope) const;
+  std::optional<dataplane::PortAnswers> wanted_answers(dataplane::EswitchPort port) const;
 
   dataplane::Eswitch& eswitch_;
   const AttachmentStore& attachments_;
@@ -63,6 +67,7 @@ class Reconciler {
   dataplane::Underlay underlay_;
   AsyncMutex mutex_;  // one change at a time: each starts from what the last one left
   std::map<Scope, Rules> held_;
+  std::map<dataplane::EswitchPort, dataplane::PortAnswers> held_answers_;
 };
 
 }  // namespace berth::agent

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "dataplane/rule.h"
+#include "dataplane/slowpath/port_answers.h"
 #include "dataplane/vpc.h"
 
 #include <map>
@@ -53,6 +54,9 @@ std::vector<Rule> compile_vpc(const Vpc& vpc, const Peers& peers, const Underlay
 std::vector<Rule> compile_closed(EswitchPort port);
 std::vector<Rule> compile_port(const Vpc& vpc, const LocalEndpoint& self);
 std::vector<Rule> compile_delivery(const Vpc& vpc, const Peers& peers, const LocalEndpoint& self);
+
+// `mtu_bytes` of the VM's IP packets.
+PortAnswers compile_answers(const Vpc& vpc, const LocalEndpoint& self, std::uint32_t mtu_bytes);
 
 // The masks that together match exactly the numbers first..last (at most 30).
 std::vector<PortMask> expand_port_range(PortRange range);

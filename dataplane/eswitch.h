@@ -6,6 +6,8 @@
 #include "base/task.h"
 #include "dataplane/port.h"
 #include "dataplane/rule.h"
+#include "dataplane/slowpath/outcome.h"
+#include "dataplane/slowpath/port_answers.h"
 
 #include <cstdint>
 #include <optional>
@@ -35,6 +37,15 @@ struct PortState {
   std::uint16_t ethdev_port_id = 0;
 };
 
+// What the slow path does at one port.
+struct SlowPathState {
+  EswitchPort port;
+  std::optional<PortAnswers> answers;  // none: the port is answered nothing
+  slowpath::Counters counters;         // since the port has answers
+  // Replies that the eSwitch did not take: its queue was full, or no buffer was left. Since it was opened.
+  std::uint64_t undelivered = 0;
+};
+
 class Eswitch {
  public:
   virtual ~Eswitch() = default;
@@ -53,6 +64,15 @@ class Eswitch {
 
   // The uplink first, then the functions.
   virtual Task<std::vector<PortState>> read_ports() = 0;
+
+  // What the slow path answers the VM at a function, as its gateway, from now on; nullopt: nothing. Which
+  // packets get there is a matter of rules: those that miss in a group. Idempotent. Fails with NOT_FOUND
+  // (PORT_UNKNOWN) or INVALID_ARGUMENT (PORT_IS_UPLINK, and what slowpath/port_facts.h names); the old
+  // answers stay then. Does not wait for rules that are being applied.
+  virtual Task<void> set_answers(EswitchPort port, std::optional<PortAnswers> answers) = 0;
+
+  // Every port, the uplink first, with the answers that are held and what became of the frames.
+  virtual Task<std::vector<SlowPathState>> read_slow_path() = 0;
 };
 
 }  // namespace berth::dataplane

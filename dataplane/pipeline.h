@@ -60,6 +60,7 @@
 #pragma once
 
 #include "base/ip_address.h"
+#include "base/mac_address.h"
 
 #include <cstdint>
 
@@ -99,5 +100,8 @@ constexpr std::uint32_t kTableDefault = 10900;
 constexpr std::uint32_t vxlan_overhead_bytes(IpFamily underlay) {
   return underlay == IpFamily::kV4 ? 50 : 70;
 }
+
+// Of every subnet's gateway, on every host: a VM that moves keeps its neighbour entries.
+constexpr MacAddress kGatewayMac{{0x02, 0xBE, 0x27, 0x48, 0x00, 0x01}};
 
 }  // namespace berth::dataplane

@@ -51,6 +51,7 @@ struct Peering {
 struct GuestOptions {
   std::vector<IpAddress> dns_servers;
   std::string domain;
+  std::vector<IpPrefix> routes;  // by way of the gateway, beside the default route
   std::uint32_t lease_seconds = 86400;
   auto operator<=>(const GuestOptions&) const = default;
 };
@@ -87,8 +88,9 @@ constexpr std::size_t kMaxPolicyRulesPerVpc = 1000;
 constexpr std::size_t kMaxRoutesPerVpc = 1000;
 constexpr std::size_t kMaxPeeringsPerVpc = 64;
 constexpr std::size_t kMaxPrefixesPerPeering = 64;
-constexpr std::size_t kMaxDnsServers = 8;
+// A year (the least is a minute): what DHCP clients can be told to rely on.
 constexpr std::uint32_t kMinLeaseSeconds = 60;
+constexpr std::uint32_t kMaxLeaseSeconds = 365 * 86400;
 
 struct Vpc {
   VpcId id;

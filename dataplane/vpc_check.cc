@@ -1,5 +1,8 @@
 #include "dataplane/vpc_check.h"
 
+#include "dataplane/slowpath/port_facts.h"
+
+#include <algorithm>
 #include <cctype>
 #include <set>
 #include <utility>
@@ -35,7 +38,6 @@ void check_limits(const Vpc& vpc, Faults& faults) {
   check("policy rules", vpc.policy.size(), kMaxPolicyRulesPerVpc);
   check("routes", vpc.routes.size(), kMaxRoutesPerVpc);
   check("peerings", vpc.peerings.size(), kMaxPeeringsPerVpc);
-  check("DNS servers", vpc.guest_options.dns_servers.size(), kMaxDnsServers);
   for (const Peering& peering : vpc.peerings)
     check("peering prefixes", peering.prefixes.size(), kMaxPrefixesPerPeering);
 }
@@ -167,9 +169,20 @@ void check_guest_options(const Vpc& vpc, Faults& faults) {
     if (server.is_multicast() || server.is_unspecified())
       faults.add("guest_options", "NOT_UNICAST", fmt::format("{} is not a unicast address", server));
   }
-  if (options.lease_seconds < kMinLeaseSeconds) {
-    faults.add("guest_options", "LEASE_TOO_SHORT",
-               fmt::format("{} seconds are below {}", options.lease_seconds, kMinLeaseSeconds));
+  for (const IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
+    const auto is_of_family = [family](const auto& address) { return address.family() == family; };
+    const auto check = [&](std::string_view what, std::ptrdiff_t count, std::size_t limit) {
+      if (static_cast<std::size_t>(count) <= limit) return;
+      faults.add("guest_options", "LIMIT_EXCEEDED",
+                 fmt::format("{} {} of one family given, {} are allowed", count, what, limit));
+    };
+    check("DNS servers", std::ranges::count_if(options.dns_servers, is_of_family), slowpath::kMaxDnsServers);
+    check("routes", std::ranges::count_if(options.routes, is_of_family), slowpath::kMaxRoutes);
+  }
+  if (options.lease_seconds < kMinLeaseSeconds || options.lease_seconds > kMaxLeaseSeconds) {
+    faults.add("guest_options", "LEASE_OUT_OF_RANGE",
+               fmt::format("{} is not from {} to {} seconds", options.lease_seconds, kMinLeaseSeconds,
+                           kMaxLeaseSeconds));
   }
   if (!is_domain_name(options.domain)) {
     faults.add("guest_options", "MALFORMED_DOMAIN", fmt::format("'{}' is not a domain name", options.domain));

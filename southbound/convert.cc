@@ -68,9 +68,12 @@ class Converter {
   }
 
   dataplane::GuestOptions to_guest_options(const v1::GuestOptions& options) {
-    dataplane::GuestOptions typed{.dns_servers = {}, .domain = options.domain()};
+    dataplane::GuestOptions typed{.dns_servers = {}, .domain = options.domain(), .routes = {}};
     for (const std::string& server : options.dns_servers()) {
       typed.dns_servers.push_back(take(name_ + "/guest_options", IpAddress::parse("dns_servers", server)));
+    }
+    for (const std::string& prefix : options.routes()) {
+      typed.routes.push_back(take(name_ + "/guest_options", IpPrefix::parse("routes", prefix)));
     }
     if (options.lease_seconds() != 0) typed.lease_seconds = options.lease_seconds();
     return typed;

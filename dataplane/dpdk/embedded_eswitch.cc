@@ -3,6 +3,7 @@
 #include "base/offload.h"
 #include "dataplane/dpdk/eal.h"
 #include "dataplane/dpdk/engine.h"
+#include "dataplane/dpdk/slow_path.h"
 #include "dataplane/dpdk/worker.h"
 
 #include <future>
@@ -51,6 +52,7 @@ class EmbeddedEswitch::Impl {
  public:
   ~Impl() {
     run_on_control([this] {
+      slow_path_.reset();
       worker_.reset();
       if (engine_) engine_->close();
       if (eal_started_) stop_eal();
@@ -65,6 +67,7 @@ class EmbeddedEswitch::Impl {
 
   asio::any_io_executor control() { return control_.get_executor(); }
   Engine& engine() { return *engine_; }
+  SlowPath& slow_path() { return *slow_path_; }
 
  private:
   Result<void> open_here(const SoftEswitchOptions& options) {
@@ -77,6 +80,9 @@ class EmbeddedEswitch::Impl {
     auto worker = Worker::start(fmt::format("{}_switch", kProxy));
     if (!worker) return pass(worker);
     worker_ = *std::move(worker);
+    auto slow_path = SlowPath::start(engine_->read_ports());
+    if (!slow_path) return pass(slow_path);
+    slow_path_ = *std::move(slow_path);
     return {};
   }
 
@@ -92,6 +98,7 @@ class EmbeddedEswitch::Impl {
   bool eal_started_ = false;
   std::optional<Engine> engine_;
   std::unique_ptr<Worker> worker_;
+  std::unique_ptr<SlowPath> slow_path_;
 };
 
 Result<std::unique_ptr<EmbeddedEswitch>> EmbeddedEswitch::open_soft(const SoftEswitchOptions& options) {
@@ -121,6 +128,16 @@ Task<std::vector<PortState>> EmbeddedEswitch::read_ports() {
   co_return co_await offload(impl_->control(), [impl = impl_.get()] {
     return Result<std::vector<PortState>>(impl->engine().read_ports());
   });
+}
+
+// Both take the slow path's lock, not the control thread: a long batch of rules holds no VM's configuration
+// up.
+Task<void> EmbeddedEswitch::set_answers(EswitchPort port, std::optional<PortAnswers> answers) {
+  co_return impl_->slow_path().set_answers(port, std::move(answers));
+}
+
+Task<std::vector<SlowPathState>> EmbeddedEswitch::read_slow_path() {
+  co_return impl_->slow_path().read();
 }
 
 }  // namespace berth::dataplane::dpdk

@@ -1,5 +1,5 @@
-// The eSwitch engine inside this process: its own control thread (the only one that calls DPDK) and,
-// for the software eSwitch, a worker thread that forwards packets.
+// The eSwitch engine inside this process: its own control thread (the only one that makes DPDK's control
+// calls), a thread for the slow path, and, for the software eSwitch, a worker thread that forwards packets.
 #pragma once
 
 #include "dataplane/eswitch.h"
@@ -36,6 +36,8 @@ class EmbeddedEswitch : public Eswitch {
   Task<std::vector<Result<void>>> apply(std::vector<RuleChange> changes) override;
   Task<std::vector<HeldRule>> read_rules(std::optional<EswitchPort> owner) override;
   Task<std::vector<PortState>> read_ports() override;
+  Task<void> set_answers(EswitchPort port, std::optional<PortAnswers> answers) override;
+  Task<std::vector<SlowPathState>> read_slow_path() override;
 
  private:
   class Impl;

@@ -1,6 +1,8 @@
 // The embedded engine on the software eSwitch, with ports that lead nowhere: no root, no hugepages.
 #include "dataplane/dpdk/embedded_eswitch.h"
+#include "dataplane/pipeline.h"
 #include "tests/contract/eswitch_contract.h"
+#include "tests/fakes/port_answers.h"
 #include "tests/fakes/whole_host.h"
 
 #include <cstdlib>
@@ -45,6 +47,39 @@ TEST(EmbeddedEswitch, TakesEveryRuleOfAWholeHost) {
   std::vector<RuleChange> removals;
   for (const RuleChange& change : changes)
     removals.emplace_back(RemoveRule{std::get<AddRule>(change).rule.key});
+  for (const auto& outcome : run_until_done(loop(), Embedded::eswitch().apply(removals)).value())
+    EXPECT_TRUE(outcome);
+}
+
+// A VM that has just been attached must not wait for its address until another one's rules are in.
+TEST(EmbeddedEswitch, AnswersDoNotWaitForRules) {
+  using namespace dataplane;
+  const auto vf0 = EswitchPort::function(0);
+  std::vector<RuleChange> additions;
+  std::vector<RuleChange> removals;
+  for (std::uint32_t i = 0; i < 20000; ++i) {
+    const Match match{.source = vf0, .ip_dst = IpPrefix::host(IpAddress::v4(0x0A010000U + i))};
+    const Rule rule{.key = {group::kMapping, priority::kExact, match},
+                    .actions = {.fate = Drop{}},
+                    .purpose = Purpose::kMapping,
+                    .owner = vf0};
+    additions.emplace_back(AddRule{rule});
+    removals.emplace_back(RemoveRule{rule.key});
+  }
+  bool rules_are_in = false;
+  asio::co_spawn(loop(), Embedded::eswitch().apply(additions),
+                 [&](const std::exception_ptr&, const Result<std::vector<Result<void>>>& outcomes) {
+                   rules_are_in = outcomes && outcomes->back();
+                 });
+  bool came_first = false;
+  asio::co_spawn(
+      loop(), Embedded::eswitch().set_answers(vf0, make_answers()),
+      [&](const std::exception_ptr&, const Result<void>& set) { came_first = set && !rules_are_in; });
+  loop().restart();
+  loop().run();
+  EXPECT_TRUE(rules_are_in);
+  EXPECT_TRUE(came_first);
+  EXPECT_TRUE(run_until_done(loop(), Embedded::eswitch().set_answers(vf0, std::nullopt)));
   for (const auto& outcome : run_until_done(loop(), Embedded::eswitch().apply(removals)).value())
     EXPECT_TRUE(outcome);
 }

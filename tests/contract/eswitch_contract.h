@@ -1,6 +1,6 @@
 // What every backend of Eswitch must do, as tests that are instantiated with each. A backend provides
 //   struct Backend { static dataplane::Eswitch& eswitch(); };
-// with at least two functions and no rules but those that the tests add.
+// with at least two functions and no rules or answers but those that the tests add.
 #pragma once
 
 #include "dataplane/eswitch.h"
@@ -45,7 +45,22 @@ class EswitchContract : public ::testing::Test {
             .owner = port};
   }
 
+  Result<void> set_answers(Port port, std::optional<dataplane::PortAnswers> answers) {
+    return run_until_done(loop(), Backend::eswitch().set_answers(port, std::move(answers)));
+  }
+  std::vector<dataplane::SlowPathState> read_slow_path() {
+    return run_until_done(loop(), Backend::eswitch().read_slow_path()).value();
+  }
+  static dataplane::PortAnswers answers_of(std::uint8_t last_byte) {
+    return {.vm_mac = {{2, 0, 0, 0, 1, last_byte}},
+            .gateway_mac = {{2, 0, 0, 0, 0, 0xFE}},
+            .addresses = {{.ip = IpAddress::v4(0x0A010000U + last_byte),
+                           .subnet = IpPrefix::parse("subnet", "10.1.0.0/24").value(),
+                           .gateway = IpAddress::v4(0x0A010001)}}};
+  }
+
   void TearDown() override {
+    for (const auto& state : read_slow_path()) EXPECT_TRUE(set_answers(state.port, std::nullopt));
     std::vector<dataplane::RuleChange> changes;
     for (const auto& held : read()) changes.emplace_back(dataplane::RemoveRule{held.rule.key});
     for (const auto& outcome : apply(changes)) EXPECT_TRUE(outcome) << outcome.error().message;
@@ -128,9 +143,49 @@ TYPED_TEST_P(EswitchContract, PortsAreTheUplinkThenTheFunctions) {
   EXPECT_NE(ports[1].ethdev_port_id, ports[2].ethdev_port_id);
 }
 
+TYPED_TEST_P(EswitchContract, AnswersAreHeldByPortUntilTheyAreTakenBack) {
+  EXPECT_TRUE(this->set_answers(this->vf0, this->answers_of(5)));
+  EXPECT_TRUE(this->set_answers(this->vf1, this->answers_of(6)));
+  EXPECT_TRUE(this->set_answers(this->vf1, this->answers_of(7)));
+  EXPECT_TRUE(this->set_answers(this->vf1, this->answers_of(7)));
+  auto states = this->read_slow_path();
+  ASSERT_EQ(states.size(), this->read_ports().size());
+  EXPECT_TRUE(states[0].port.is_uplink());
+  EXPECT_EQ(states[0].answers, std::nullopt);
+  EXPECT_EQ(states[1].answers, this->answers_of(5));
+  EXPECT_EQ(states[2].answers, this->answers_of(7));
+
+  EXPECT_TRUE(this->set_answers(this->vf0, std::nullopt));
+  EXPECT_TRUE(this->set_answers(this->vf0, std::nullopt));
+  states = this->read_slow_path();
+  EXPECT_EQ(states[1].answers, std::nullopt);
+  EXPECT_EQ(states[2].answers, this->answers_of(7));
+}
+
+TYPED_TEST_P(EswitchContract, RefusedAnswersLeaveTheOldOnes) {
+  EXPECT_TRUE(this->set_answers(this->vf0, this->answers_of(5)));
+  auto wrong = this->answers_of(6);
+  wrong.mtu_bytes = 20;
+  const auto refused = this->set_answers(this->vf0, wrong);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kInvalidArgument);
+  EXPECT_EQ(refused.error().reason, "MTU_OUT_OF_RANGE");
+  EXPECT_EQ(this->read_slow_path()[1].answers, this->answers_of(5));
+}
+
+TYPED_TEST_P(EswitchContract, OnlyFunctionsThatExistAreAnswered) {
+  const auto uplink = this->set_answers(dataplane::EswitchPort::uplink(), this->answers_of(5));
+  ASSERT_FALSE(uplink);
+  EXPECT_EQ(uplink.error().reason, "PORT_IS_UPLINK");
+  const auto unknown = this->set_answers(dataplane::EswitchPort::function(999), this->answers_of(5));
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().code, Code::kNotFound);
+}
+
 REGISTER_TYPED_TEST_SUITE_P(EswitchContract, ReadsBackWhatWasAdded, AddingAndRemovingAreIdempotent,
                             AddingOverOtherActionsReplaces, ARefusedReplacementLeavesTheOldOne,
                             ARefusedRuleLeavesTheOthersStanding, RulesAreFoundByOwner,
-                            PortsAreTheUplinkThenTheFunctions);
+                            PortsAreTheUplinkThenTheFunctions, AnswersAreHeldByPortUntilTheyAreTakenBack,
+                            RefusedAnswersLeaveTheOldOnes, OnlyFunctionsThatExistAreAnswered);
 
 }  // namespace berth::testing

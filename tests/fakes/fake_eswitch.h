@@ -1,8 +1,9 @@
-// An eSwitch that holds rules and nothing else. Has a size, refuses what it is told to refuse, and a
-// jump that does not go forward (HP-03).
+// An eSwitch that holds rules and answers, and carries nothing. Has a size, refuses what it is told to
+// refuse, and a jump that does not go forward (HP-03).
 #pragma once
 
 #include "dataplane/eswitch.h"
+#include "dataplane/slowpath/responder.h"
 
 #include <functional>
 #include <map>
@@ -15,7 +16,8 @@ namespace berth::testing {
 
 class FakeEswitch : public dataplane::Eswitch {
  public:
-  explicit FakeEswitch(std::uint16_t function_count) : function_count_(function_count) {}
+  explicit FakeEswitch(std::uint16_t function_count)
+      : responder_(function_count + 1U), function_count_(function_count) {}
 
   // Called before each addition; an error is the device's answer.
   std::function<Result<void>(const dataplane::Rule&)> refuse_add;
@@ -65,6 +67,28 @@ class FakeEswitch : public dataplane::Eswitch {
     co_return ports;
   }
 
+  // The real responder, which no frame ever reaches: it knows which answers are good.
+  Task<void> set_answers(dataplane::EswitchPort port,
+                         std::optional<dataplane::PortAnswers> answers) override {
+    if (refuse_answers) {
+      if (auto refused = refuse_answers(port); !refused) co_return pass(refused);
+    }
+    co_return responder_.set_answers(port, std::move(answers), {});
+  }
+
+  Task<std::vector<dataplane::SlowPathState>> read_slow_path() override {
+    std::vector<dataplane::SlowPathState> states(1);  // the uplink
+    for (std::uint16_t i = 0; i < function_count_; ++i) {
+      const auto port = dataplane::EswitchPort::function(i);
+      states.push_back(
+          {.port = port, .answers = responder_.answers(port), .counters = responder_.counters(port)});
+    }
+    co_return states;
+  }
+
+  // Called before answers are set; an error is the outcome.
+  std::function<Result<void>(dataplane::EswitchPort)> refuse_answers;
+
   std::size_t count(dataplane::Purpose purpose) const {
     std::size_t found = 0;
     for (const auto& [key, rule] : rules) found += rule.purpose == purpose ? 1 : 0;
@@ -104,6 +128,7 @@ class FakeEswitch : public dataplane::Eswitch {
     return {};
   }
 
+  dataplane::slowpath::Responder responder_;
   std::uint16_t function_count_;
 };
 

@@ -95,9 +95,12 @@ void read_route(const toml::value& table, southbound::v1::Route& route) {
 }
 
 void read_guest_options(const toml::value& table, southbound::v1::GuestOptions& options) {
-  check_keys(table, {"dns_servers", "domain", "lease_seconds"});
+  check_keys(table, {"dns_servers", "domain", "lease_seconds", "routes"});
   if (table.contains("dns_servers")) {
     for (const std::string& server : texts(table, "dns_servers")) options.add_dns_servers(server);
+  }
+  if (table.contains("routes")) {
+    for (const std::string& prefix : texts(table, "routes")) options.add_routes(prefix);
   }
   if (table.contains("domain")) options.set_domain(text(table, "domain"));
   if (table.contains("lease_seconds")) options.set_lease_seconds(number(table, "lease_seconds"));

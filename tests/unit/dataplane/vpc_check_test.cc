@@ -103,7 +103,7 @@ INSTANTIATE_TEST_SUITE_P(
               },
               "vpc/blue/policy/0", "MATCH_TOO_WIDE"},
         Fault{"ShortLease", [](Vpc& v) { v.guest_options.lease_seconds = 59; }, "vpc/blue/guest_options",
-              "LEASE_TOO_SHORT"},
+              "LEASE_OUT_OF_RANGE"},
         Fault{"BadDomain", [](Vpc& v) { v.guest_options.domain = "a..b"; }, "vpc/blue/guest_options",
               "MALFORMED_DOMAIN"},
         Fault{"MulticastDnsServer", [](Vpc& v) { v.guest_options.dns_servers = {ip("224.0.0.251")}; },

@@ -3,6 +3,7 @@
 #include "tests/unit/soft/eal.h"
 #include "tests/unit/soft/flow_text.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
@@ -163,12 +164,21 @@ std::string SwitchHarness::dump() {
 }
 
 rte_mbuf* SwitchHarness::mbuf_of(const Bytes& packet) {
-  rte_mbuf* made = rte_pktmbuf_alloc(pool_);
-  require(made != nullptr, "no packet buffer is left");
-  std::copy(
-      packet.begin(), packet.end(),
-      reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(made, static_cast<std::uint16_t>(packet.size()))));
-  return made;
+  rte_mbuf* first = nullptr;
+  for (std::size_t at = 0; first == nullptr || at < packet.size();) {
+    rte_mbuf* made = rte_pktmbuf_alloc(pool_);
+    require(made != nullptr, "no packet buffer is left");
+    const std::size_t size = std::min<std::size_t>(packet.size() - at, rte_pktmbuf_tailroom(made));
+    std::copy_n(packet.begin() + static_cast<std::ptrdiff_t>(at), size,
+                reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(made, static_cast<std::uint16_t>(size))));
+    at += size;
+    if (first == nullptr) {
+      first = made;
+    } else {
+      require(rte_pktmbuf_chain(first, made) == 0, "too many pieces");
+    }
+  }
+  return first;
 }
 
 void SwitchHarness::wire_in(PortIndex port, const Bytes& packet) {
