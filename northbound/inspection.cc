@@ -1,5 +1,7 @@
 #include "northbound/inspection.h"
 
+#include "dataplane/explain/explain.h"
+#include "dataplane/pipeline.h"
 #include "dataplane/rule_text.h"
 
 #include <map>
@@ -12,33 +14,99 @@ void Inspection::add_to(rpc::Server& server) {
   server.unary<v1::ShowRulesRequest, v1::ShowRulesResponse>(
       "berth.northbound.v1.Inspection/ShowRules",
       [this](rpc::Context, v1::ShowRulesRequest) { return show_rules(); });
+  server.unary<v1::ExplainRequest, v1::ExplainResponse>(
+      "berth.northbound.v1.Inspection/Explain",
+      [this](rpc::Context, v1::ExplainRequest request) { return explain(std::move(request)); });
   server.unary<v1::ShowVpcsRequest, v1::ShowVpcsResponse>(
       "berth.northbound.v1.Inspection/ShowVpcs",
       [this](rpc::Context, v1::ShowVpcsRequest) { return show_vpcs(); });
 }
 
-Task<v1::ShowRulesResponse> Inspection::show_rules() {
-  const auto ports = co_await agent_.read_ports();
+namespace {
+
+Task<dataplane::PortNumbering> read_numbering(agent::Agent& agent) {
+  const auto ports = co_await agent.read_ports();
   if (!ports) co_return pass(ports);
   std::map<dataplane::EswitchPort, std::uint16_t> numbers;
   for (const dataplane::PortState& port : *ports) numbers.emplace(port.port, port.ethdev_port_id);
-  const dataplane::PortNumbering numbering = [&numbers](dataplane::EswitchPort port) {
-    return numbers.at(port);
-  };
+  co_return dataplane::PortNumbering(
+      [numbers = std::move(numbers)](dataplane::EswitchPort port) { return numbers.at(port); });
+}
 
+v1::HeldRule to_message(const dataplane::HeldRule& held, const dataplane::PortNumbering& numbering) {
+  v1::HeldRule shown;
+  shown.set_testpmd(format_rule(held.rule, numbering));
+  shown.set_purpose(std::string(purpose_name(held.rule.purpose)));
+  shown.set_packets(held.packets);
+  shown.set_bytes(held.bytes);
+  return shown;
+}
+
+struct Origin {
+  dataplane::EswitchPort port;
+  dataplane::PacketDefaults defaults;
+};
+
+Result<Origin> find_origin(const v1::ExplainRequest& request, const agent::Agent& agent) {
+  if (request.uplink()) return Origin{};
+  if (!request.has_attachment())
+    return fail_field("source", "NO_SOURCE", "a packet comes from an attachment or from the uplink");
+  const auto id = AttachmentId::parse("attachment", request.attachment());
+  if (!id) return pass(id);
+  const auto attachment = agent.attachments().get(*id);
+  if (!attachment) return pass(attachment);
+  Origin origin{.port = port_of(*attachment),
+                .defaults = {.eth_src = attachment->intent.mac, .eth_dst = dataplane::kGatewayMac}};
+  for (const IpAddress& ip : attachment->intent.ips) {
+    (ip.is_v4() ? origin.defaults.ipv4_src : origin.defaults.ipv6_src) = ip;
+  }
+  return origin;
+}
+
+Result<dataplane::Headers> read_packet(const v1::ExplainRequest& request, const Origin& origin) {
+  if (!request.has_frame()) return dataplane::parse_packet_text(request.text(), origin.defaults);
+  const std::string& frame = request.frame();
+  return dataplane::parse_frame({reinterpret_cast<const std::uint8_t*>(frame.data()), frame.size()});
+}
+
+}  // namespace
+
+Task<v1::ShowRulesResponse> Inspection::show_rules() {
+  const auto numbering = co_await read_numbering(agent_);
+  if (!numbering) co_return pass(numbering);
   const auto rules = co_await agent_.read_rules();
   if (!rules) co_return pass(rules);
   v1::ShowRulesResponse response;
   std::set<dataplane::Meter> shown_meters;
   for (const dataplane::HeldRule& held : *rules) {
     v1::HeldRule& shown = *response.add_rules();
+    shown = to_message(held, *numbering);
     const auto& meter = held.rule.actions.meter;
-    if (meter && shown_meters.insert(*meter).second) shown.set_testpmd(format_meter(*meter, numbering));
-    shown.mutable_testpmd()->append(format_rule(held.rule, numbering));
-    shown.set_purpose(std::string(purpose_name(held.rule.purpose)));
-    shown.set_packets(held.packets);
-    shown.set_bytes(held.bytes);
+    if (meter && shown_meters.insert(*meter).second)
+      shown.set_testpmd(format_meter(*meter, *numbering) + shown.testpmd());
   }
+  co_return response;
+}
+
+Task<v1::ExplainResponse> Inspection::explain(v1::ExplainRequest request) {
+  const auto origin = find_origin(request, agent_);
+  if (!origin) co_return pass(origin);
+  const auto packet = read_packet(request, *origin);
+  if (!packet) co_return pass(packet);
+  const auto numbering = co_await read_numbering(agent_);
+  if (!numbering) co_return pass(numbering);
+  const auto rules = co_await agent_.read_rules();
+  if (!rules) co_return pass(rules);
+
+  const dataplane::Explanation explanation = dataplane::explain(*rules, origin->port, *packet);
+  v1::ExplainResponse response;
+  response.set_packet(format_packet(*packet));
+  for (const dataplane::Explanation::Step& step : explanation.steps) {
+    v1::ExplainStep& shown = *response.add_steps();
+    *shown.mutable_rule() = to_message(*step.rule, *numbering);
+    shown.set_packet(format_packet(step.packet));
+  }
+  response.set_end(say_end(explanation));
   co_return response;
 }
 

@@ -58,7 +58,7 @@ TEST(EmbeddedEswitch, AnswersDoNotWaitForRules) {
   std::vector<RuleChange> additions;
   std::vector<RuleChange> removals;
   for (std::uint32_t i = 0; i < 20000; ++i) {
-    const Match match{.source = vf0, .ip_dst = IpPrefix::host(IpAddress::v4(0x0A010000U + i))};
+    const Match match{.source = vf0, .ip = IpFamily::kV4, .ip_dst = IpPrefix::host(IpAddress::v4(0x0A010000U + i))};
     const Rule rule{.key = {group::kMapping, priority::kExact, match},
                     .actions = {.fate = Drop{}},
                     .purpose = Purpose::kMapping,

@@ -93,7 +93,7 @@ class Api(unittest.TestCase):
         self.assertFalse(completion.HasField("error"))
         self.assertEqual(completion.result.state, self.north.Attachment.ATTACHED)
         event = next(incoming).endpoint_event
-        self.assertEqual((event.vm, event.ip, event.vtep), ("vm-1", "10.1.0.5", "192.0.2.1"))
+        self.assertEqual((event.vm, list(event.ips), event.vtep), ("vm-1", ["10.1.0.5"], "192.0.2.1"))
 
         again = self.unary(vmaas, "AttachVm", self.intent("r-1", "vm-1", "10.1.0.5"), self.north.Operation)
         self.assertEqual(again.id, operation.id)

@@ -173,6 +173,25 @@ Task<void> show_vpcs(rpc::Channel& channel, Format format) {
   co_return Result<void>();
 }
 
+Task<void> explain(rpc::Channel& channel, ExplainArgs args, Format format) {
+  v1::ExplainRequest request;
+  if (args.attachment.empty()) {
+    request.set_uplink(true);
+  } else {
+    request.set_attachment(args.attachment);
+  }
+  if (args.frame.empty()) {
+    request.set_text(args.packet);
+  } else {
+    request.set_frame(args.frame);
+  }
+  const auto explained = co_await channel.unary<v1::ExplainResponse>("berth.northbound.v1.Inspection/Explain",
+                                                                     request, {.timeout = kReadTimeout});
+  if (!explained) co_return pass(explained);
+  print_explanation(*explained, format);
+  co_return Result<void>();
+}
+
 Task<void> show_rules(rpc::Channel& channel, Format format) {
   const auto rules = co_await channel.unary<v1::ShowRulesResponse>(
       "berth.northbound.v1.Inspection/ShowRules", v1::ShowRulesRequest(), {.timeout = kReadTimeout});

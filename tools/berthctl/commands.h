@@ -38,6 +38,12 @@ Task<void> push_vpcs(rpc::Channel& channel, std::string file, std::string contro
                      std::uint64_t election_id, Format format);
 
 Task<void> show_vpcs(rpc::Channel& channel, Format format);
+struct ExplainArgs {
+  std::string attachment;  // empty: from the wire
+  std::string packet;      // as text; empty: frame
+  std::string frame;
+};
+Task<void> explain(rpc::Channel& channel, ExplainArgs args, Format format);
 Task<void> show_rules(rpc::Channel& channel, Format format);
 
 }  // namespace berth::ctl

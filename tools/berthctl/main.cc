@@ -1,4 +1,5 @@
 // berthctl: a VMaaS, a static controller and an operator, on the command line.
+#include "tools/berthctl/capture.h"
 #include "tools/berthctl/commands.h"
 #include "tools/berthctl/session.h"
 
@@ -102,6 +103,22 @@ int main(int argc, char** argv) {
   auto* vpc_list_app = vpc_app->add_subcommand("list", "the VPCs that the host knows");
 
   auto* show_app = app.add_subcommand("show", "what is on the host (role operator)")->require_subcommand(1);
+  ExplainArgs explain_args;
+  std::string capture;
+  std::size_t frame_number = 1;
+  auto* explain_app = app.add_subcommand(
+      "explain", "which rules a packet would take, and why it ends where it ends (role operator)");
+  explain_app->add_option("attachment", explain_args.attachment,
+                          "whose VM sends it; default: it comes from the wire");
+  auto* packet_option =
+      explain_app->add_option("--packet", explain_args.packet, "e.g. \"ipv4 > 10.1.0.6 / tcp 40000 > 443\"");
+  auto* capture_option =
+      explain_app->add_option("--pcap", capture, "a capture; its first frame, or --frame N")
+          ->check(CLI::ExistingFile)
+          ->excludes(packet_option);
+  explain_app->add_option("--frame", frame_number, "counted from 1")
+      ->needs(capture_option)
+      ->check(CLI::PositiveNumber);
   auto* rules_app = show_app->add_subcommand("rules", "the eSwitch's rules, in testpmd syntax");
 
   try {
@@ -127,6 +144,21 @@ int main(int argc, char** argv) {
       return push_vpcs(channel, file, controller, election_id, format);
     };
   if (*vpc_list_app) command = [&](rpc::Channel& channel) { return show_vpcs(channel, format); };
+  if (*explain_app) {
+    if (capture.empty() == explain_args.packet.empty()) {
+      fmt::print(stderr, "berthctl: explain needs --packet or --pcap\n");
+      return 2;
+    }
+    if (!capture.empty()) {
+      auto frame = read_capture(capture, frame_number);
+      if (!frame) {
+        print_error(frame.error());
+        return 2;
+      }
+      explain_args.frame = *std::move(frame);
+    }
+    command = [&](rpc::Channel& channel) { return explain(channel, explain_args, format); };
+  }
   if (*rules_app) command = [&](rpc::Channel& channel) { return show_rules(channel, format); };
   return run_command(target, command);
 }

@@ -43,6 +43,13 @@ json::object to_json(const v1::Port& port) {
           {"socket", port.socket()}};
 }
 
+json::object to_json(const v1::HeldRule& rule) {
+  return {{"testpmd", rule.testpmd()},
+          {"purpose", rule.purpose()},
+          {"packets", rule.packets()},
+          {"bytes", rule.bytes()}};
+}
+
 std::vector<std::string> ips_of(const v1::Attachment& attachment) {
   return {attachment.interface().ips().begin(), attachment.interface().ips().end()};
 }
@@ -163,13 +170,30 @@ void print_completion(const v1::Operation& operation, Format format) {
   std::fflush(stdout);
 }
 
+void print_explanation(const v1::ExplainResponse& explained, Format format) {
+  if (format == Format::kJson) {
+    json::array steps;
+    for (const v1::ExplainStep& step : explained.steps()) {
+      steps.push_back(json::object{{"rule", to_json(step.rule())}, {"packet", step.packet()}});
+    }
+    return print_line(
+        json::object{{"packet", explained.packet()}, {"steps", std::move(steps)}, {"end", explained.end()}});
+  }
+  fmt::print("{}\n", explained.packet());
+  std::string packet = explained.packet();
+  for (const v1::ExplainStep& step : explained.steps()) {
+    fmt::print("\n# {}, {} packets, {} bytes\n{}\n", step.rule().purpose(), step.rule().packets(),
+               step.rule().bytes(), step.rule().testpmd());
+    if (step.packet() != packet) fmt::print("  -> {}\n", step.packet());
+    packet = step.packet();
+  }
+  fmt::print("\n{}\n", explained.end());
+}
+
 void print_rules(const v1::ShowRulesResponse& rules, Format format) {
   for (const v1::HeldRule& rule : rules.rules()) {
     if (format == Format::kJson) {
-      print_line(json::object{{"testpmd", rule.testpmd()},
-                              {"purpose", rule.purpose()},
-                              {"packets", rule.packets()},
-                              {"bytes", rule.bytes()}});
+      print_line(to_json(rule));
     } else {
       fmt::print("# {}, {} packets, {} bytes\n{}\n", rule.purpose(), rule.packets(), rule.bytes(),
                  rule.testpmd());

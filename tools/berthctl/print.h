@@ -14,6 +14,7 @@ void print_attachments(const northbound::v1::ListAttachmentsResponse& list, Form
 // One line a completion.
 void print_completion(const northbound::v1::Operation& operation, Format format);
 void print_rules(const northbound::v1::ShowRulesResponse& rules, Format format);
+void print_explanation(const northbound::v1::ExplainResponse& explained, Format format);
 void print_vpcs(const northbound::v1::ShowVpcsResponse& vpcs, Format format);
 
 }  // namespace berth::ctl
