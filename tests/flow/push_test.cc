@@ -1,3 +1,4 @@
+#include "dataplane/explain/explain.h"
 #include "tests/flow/agent_world.h"
 
 #include <boost/asio/detached.hpp>
@@ -172,6 +173,42 @@ TEST(Push, AMappingWaitsForItsNextHop) {
   ASSERT_TRUE(world.run(world.agent.set_next_hops(
       {{ip("192.0.2.2"), mac("02:00:00:00:ff:02")}, {ip("192.0.2.3"), mac("02:00:00:00:ff:03")}})));
   EXPECT_EQ(world.eswitch.count(Purpose::kMapping), 2U);
+}
+
+// Every state of the rule table that packets may see while the push is programmed judges them by one
+// version of the policy: the old one denies port 22 only, the new one port 23 only.
+TEST(Push, APolicyIsReplacedAsAWhole) {
+  AgentWorld world;
+  const auto with_deny = [](std::uint16_t port) {
+    auto vpc = make_vpc("blue", 7001);
+    vpc.policy = {{dataplane::Direction::kEgress, 5, dataplane::Verdict::kDeny, dataplane::kProtocolTcp,
+                   std::nullopt, dataplane::PortRange{port, port}},
+                  {dataplane::Direction::kIngress, 5, dataplane::Verdict::kDeny, dataplane::kProtocolTcp,
+                   std::nullopt, dataplane::PortRange{port, port}}};
+    return vpc;
+  };
+  world.push({with_deny(22)});
+  ASSERT_TRUE(world.attach(world.intent("vm-1", "blue", 5)));
+  ASSERT_TRUE(world.attach(world.intent("vm-2", "blue", 6)));
+  const auto is_denied = [&](std::string_view packet) {
+    std::vector<dataplane::HeldRule> held;
+    for (const auto& [key, rule] : world.eswitch.rules) held.push_back({.rule = rule});
+    const auto headers = dataplane::parse_packet_text(packet, {.eth_src = mac("02:00:00:00:01:05")});
+    const auto explanation = dataplane::explain(held, dataplane::EswitchPort::function(0), headers.value());
+    return explanation.end == dataplane::Explanation::End::kDropped;
+  };
+  std::size_t states = 0;
+  world.eswitch.on_change = [&] {
+    ++states;
+    const bool denies_old = is_denied("ipv4 10.1.0.5 > 10.1.0.6 / tcp 1 > 22");
+    const bool denies_new = is_denied("ipv4 10.1.0.5 > 10.1.0.6 / tcp 1 > 23");
+    EXPECT_TRUE(denies_old || denies_new) << "neither version would let both pass";
+    EXPECT_FALSE(is_denied("ipv4 10.1.0.5 > 10.1.0.6 / tcp 1 > 24")) << "both versions let it pass";
+  };
+  EXPECT_THAT(world.push({with_deny(23)}), IsEmpty());
+  EXPECT_GT(states, 8U);
+  EXPECT_FALSE(is_denied("ipv4 10.1.0.5 > 10.1.0.6 / tcp 1 > 22"));
+  EXPECT_TRUE(is_denied("ipv4 10.1.0.5 > 10.1.0.6 / tcp 1 > 23"));
 }
 
 }  // namespace
