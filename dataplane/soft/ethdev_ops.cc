@@ -36,15 +36,22 @@ std::uint16_t receive(void* queue, rte_mbuf** packets, std::uint16_t count) {
 
 std::uint16_t transmit(void* queue, rte_mbuf** packets, std::uint16_t count) {
   SwitchPort& target = switch_port(*static_cast<EthdevPort*>(queue));
-  // A queued packet may be gone before we read its length again: count first.
-  std::uint64_t bytes = 0;
-  const unsigned room = std::min<unsigned>(count, rte_ring_free_count(target.from_agent.get()));
-  for (unsigned i = 0; i < room; ++i) bytes += packets[i]->pkt_len;
-  const unsigned sent =
-      rte_ring_sp_enqueue_burst(target.from_agent.get(), reinterpret_cast<void**>(packets), room, nullptr);
-  target.counters.agent_sent.add(sent, bytes);
+  std::uint16_t sent = 0;
+  while (sent < count) {
+    // A queued packet may be gone before we read its length again: count first.
+    std::array<std::uint64_t, kBurst + 1> bytes_of_first{};
+    const std::uint16_t piece = std::min<std::uint16_t>(count - sent, kBurst);
+    for (std::uint16_t i = 0; i < piece; ++i) {
+      bytes_of_first[i + 1U] = bytes_of_first[i] + packets[sent + i]->pkt_len;
+    }
+    const unsigned taken = rte_ring_sp_enqueue_burst(
+        target.from_agent.get(), reinterpret_cast<void**>(packets + sent), piece, nullptr);
+    target.counters.agent_sent.add(taken, bytes_of_first[taken]);
+    sent += static_cast<std::uint16_t>(taken);
+    if (taken < piece) break;
+  }
   if (sent < count) target.counters.agent_refused.add(count - sent, 0);
-  return static_cast<std::uint16_t>(sent);
+  return sent;
 }
 
 int configure(rte_eth_dev* /*ethdev*/) {

@@ -62,6 +62,32 @@ TEST_F(EchoTest, FragmentsAndWrongChecksumsAreSilent) {
   EXPECT_EQ(outcome, Outcome::kMalformed);
 }
 
+TEST_F(EchoTest, WrongIpHeadersAreMalformed) {
+  const struct {
+    const char* what;
+    std::size_t at;
+    std::uint8_t value;
+  } cases[] = {{"version", 14, 0x55},
+               {"header of four words", 14, 0x44},
+               {"total length beyond", 17, 0xFF},
+               {"total length within", 17, 0x13},
+               {"checksum", 24, 0x5A}};
+  for (const auto& wrong : cases) {
+    Octets frame = ping4(kVm, kGateway);
+    frame[wrong.at] = wrong.value;
+    EXPECT_TRUE(ask(frame).empty());
+    EXPECT_EQ(outcome, Outcome::kMalformed) << wrong.what;
+  }
+  Octets v6 = ping6(kVm6, kGateway6);
+  v6[14] = 0x40;
+  EXPECT_TRUE(ask(v6).empty());
+  EXPECT_EQ(outcome, Outcome::kMalformed);
+  v6[14] = 0x60;
+  v6[19] = 0xFF;
+  EXPECT_TRUE(ask(v6).empty());
+  EXPECT_EQ(outcome, Outcome::kMalformed);
+}
+
 class TooBigTest : public GatewayTest {
  protected:
   static Octets big4(unsigned fragment, std::size_t payload = 1431, std::string_view src = kVm) {
