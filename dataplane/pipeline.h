@@ -28,7 +28,7 @@
 //   egress policy     3   policy, remote prefix, protocol, ports         count, jump mapping | egress denied
 //                         policy                                         jump mapping
 //   egress denied     4   port                                           count, drop (policy)
-//   mapping           5   VPC, destination (VM on this host)             count, tags, MAC, jump ingress
+//   mapping           5   VPC, destination (VM on this host)             count, meter, tags, MAC, jump ingress
 //   policy
 //                         VPC, destination prefix (remote)               count, MAC, encap -> uplink
 //                         VPC, port                                      count, drop (unroutable)
@@ -37,12 +37,12 @@
 //                         IPv6 underlay: uplink, own VTEP                jump terminate ipv6
 //   terminate ipv6    7   uplink, UDP 4789, VNI                          decap, count, tag, jump inner MAC
 //                         uplink, UDP 4789                               count, drop (unknown VNI)
-//   inner MAC         8   uplink, VPC, destination MAC                   count, tags, jump ingress policy
+//   inner MAC         8   uplink, VPC, destination MAC                   count, meter, tags, jump ingress policy
 //                         uplink, VPC                                    count, drop (unknown MAC)
 //   ingress policy    9   policy, remote prefix, protocol, ports         count, jump deliver | ingress denied
 //                         policy                                         jump deliver
 //   ingress denied   10   destination port                               count, drop (policy)
-//   deliver          11   destination port                               count, meter -> VM
+//   deliver          11   destination port                               count -> VM
 //   agent            12   never has a rule: a packet that jumps here misses, and a miss goes to the agent's
 //                         slow path (hardware cannot match what ARP, ND and DHCP say)
 //
