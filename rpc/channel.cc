@@ -111,10 +111,10 @@ Task<std::shared_ptr<ClientConnection>> Channel::Impl::acquire(WhenDown when_dow
     if (deadline) {
       alarm = parts_->deadlines.add(*deadline, [&] {
         rang = true;
-        parts_->changed.wake();
+        parts_->changed.notify_all();
       });
     }
-    const bool woken = co_await parts_->changed.wait();
+    const auto woken = co_await parts_->changed.wait();
     if (alarm && !rang) parts_->deadlines.remove(*alarm);
     if (!woken) co_return fail(Code::kCancelled, "", "cancelled while connecting");
   }
@@ -127,7 +127,7 @@ void Channel::Impl::ensure_connecting() {
   auto ended = [self = shared_from_this()](const std::exception_ptr&) {
     self->is_running_ = false;
     self->is_backing_off_ = false;
-    self->parts_->changed.wake();  // join(), or a call that came too late to be seen
+    self->parts_->changed.notify_all();  // join(), or a call that came too late to be seen
   };
   asio::co_spawn(parts_->executor, stay_connected(),
                  asio::bind_cancellation_slot(stop_.slot(), std::move(ended)));
@@ -145,7 +145,7 @@ asio::awaitable<void> Channel::Impl::stay_connected() {
     }
     ++failures_;
     is_backing_off_ = true;
-    parts_->changed.wake();
+    parts_->changed.notify_all();
     const auto delay = backoff_.next(std::uniform_real_distribution<double>(0, 1)(jitter_));
     const auto slept = co_await sleep_for(delay);
     is_backing_off_ = false;
@@ -159,7 +159,7 @@ asio::awaitable<bool> Channel::Impl::try_endpoints() {
     auto connection = co_await connect(text);
     if (connection) {
       connection_ = *std::move(connection);
-      parts_->changed.wake();
+      parts_->changed.notify_all();
       co_return true;
     }
     last_failure_ = connection.error().in(fmt::format("connect to {}", text));
@@ -189,7 +189,7 @@ Task<std::shared_ptr<ClientConnection>> Channel::Impl::connect(const std::string
   auto connection = std::make_shared<ClientConnection>(parts_, *std::move(socket), tls_, server_name);
   // LIFETIME: the completion keeps the connection and the Impl until run() has ended.
   auto ended = [self = shared_from_this(), connection](const std::exception_ptr&) {
-    self->parts_->changed.wake();
+    self->parts_->changed.notify_all();
   };
   asio::co_spawn(parts_->executor, connection->run(), std::move(ended));
   co_await wait_until_up(connection);
@@ -223,7 +223,7 @@ void Channel::Impl::shut_down() {
   is_shut_down_ = true;
   if (connection_) connection_->close({.code = Code::kCancelled, .message = "the channel is closed"});
   stop_.emit(asio::cancellation_type::terminal);
-  parts_->changed.wake();
+  parts_->changed.notify_all();
 }
 
 asio::awaitable<void> Channel::Impl::join() {

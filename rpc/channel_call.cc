@@ -44,14 +44,14 @@ void ChannelCall::end_with(Error error) {
   local_end_ = std::move(error);
   session().reset(stream_, kHttp2Cancel);
   connection_->link().flush_soon();
-  readable_.wake();
-  writable_.wake();
+  readable_.notify_all();
+  writable_.notify_all();
 }
 
 void ChannelCall::on_event(core::Event::Kind kind) {
   if (kind == core::Event::Kind::kClosed) is_closed_ = true;
-  if (kind == core::Event::Kind::kWritable || is_closed_) writable_.wake();
-  if (kind != core::Event::Kind::kWritable) readable_.wake();
+  if (kind == core::Event::Kind::kWritable || is_closed_) writable_.notify_all();
+  if (kind != core::Event::Kind::kWritable) readable_.notify_all();
 }
 
 Error ChannelCall::final_error() const {
@@ -65,7 +65,7 @@ Task<std::optional<std::string>> ChannelCall::read() {
   const auto self = shared_from_this();
   while (true) {
     if (auto next = try_read()) co_return *std::move(next);
-    const bool woken = co_await readable_.wait();
+    const auto woken = co_await readable_.wait();
     if (!woken) co_return cancelled();
   }
 }
@@ -101,7 +101,7 @@ Task<void> ChannelCall::write(std::string message) {
   session().write(stream_, std::move(message));
   connection_->link().flush_soon();
   while (session().unsent(stream_) >= channel_->limits.write_ahead_bytes) {
-    const bool woken = co_await writable_.wait();
+    const auto woken = co_await writable_.wait();
     if (!woken) co_return cancelled();
     if (local_end_) co_return std::unexpected(*local_end_);
   }
@@ -128,7 +128,7 @@ void ChannelCall::cancel() {
 Task<Metadata> ChannelCall::initial_metadata() {
   const auto self = shared_from_this();
   while (!is_closed_ && !local_end_ && !session().has_headers(stream_)) {
-    const bool woken = co_await readable_.wait();
+    const auto woken = co_await readable_.wait();
     if (!woken) co_return cancelled();
   }
   co_return session().initial_metadata(stream_);

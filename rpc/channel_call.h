@@ -1,9 +1,9 @@
 // One call of a channel. The last handle's end cancels it.
 #pragma once
 
+#include "base/signal.h"
 #include "rpc/client_connection.h"
 #include "rpc/client_stream.h"
-#include "rpc/signal.h"
 
 #include <memory>
 #include <optional>

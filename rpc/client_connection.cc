@@ -28,11 +28,11 @@ void ClientConnection::on_event(const core::Event& event) {
   using Kind = core::Event::Kind;
   if (event.kind == Kind::kReady) {
     is_ready_ = true;
-    channel_->changed.wake();
+    channel_->changed.notify_all();
     return;
   }
   if (event.kind == Kind::kGoaway) {
-    channel_->changed.wake();
+    channel_->changed.notify_all();
     return;
   }
   const auto found = calls_.find(event.stream);
@@ -41,7 +41,7 @@ void ClientConnection::on_event(const core::Event& event) {
 
 void ClientConnection::on_over(const Error& reason) {
   end_ = reason;
-  channel_->changed.wake();
+  channel_->changed.notify_all();
 }
 
 }  // namespace berth::rpc

@@ -1,9 +1,9 @@
 // One connection of a channel: its Link and the calls on it.
 #pragma once
 
+#include "base/signal.h"
 #include "base/task.h"
 #include "rpc/net/link.h"
-#include "rpc/signal.h"
 
 #include <memory>
 #include <optional>

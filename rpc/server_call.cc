@@ -30,7 +30,7 @@ Task<std::optional<std::string>> ServerCall::read() {
   const auto self = shared_from_this();
   while (true) {
     if (auto next = try_read()) co_return *std::move(next);
-    const bool woken = co_await readable_.wait();
+    const auto woken = co_await readable_.wait();
     if (!woken) co_return cancelled();
   }
 }
@@ -64,7 +64,7 @@ Task<void> ServerCall::write(std::string message) {
   session.write(stream_, std::move(message));
   link_->flush_soon();
   while (session.unsent(stream_) >= limits_.write_ahead_bytes) {
-    const bool woken = co_await writable_.wait();
+    const auto woken = co_await writable_.wait();
     if (!woken) co_return cancelled();
   }
   co_return Result<void>();
@@ -106,8 +106,8 @@ void ServerCall::finish(const Result<void>& status) {
 void ServerCall::abandon() {
   is_answered_ = true;
   cancellation_.emit(asio::cancellation_type::terminal);
-  readable_.wake();
-  writable_.wake();
+  readable_.notify_all();
+  writable_.notify_all();
 }
 
 void ServerCall::on_deadline() {

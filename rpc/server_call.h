@@ -6,11 +6,11 @@
 // In the last two the handler is cancelled.
 #pragma once
 
+#include "base/signal.h"
 #include "rpc/call_state.h"
 #include "rpc/deadlines.h"
 #include "rpc/method_table.h"
 #include "rpc/net/link.h"
-#include "rpc/signal.h"
 
 #include <memory>
 #include <optional>
@@ -33,8 +33,8 @@ class ServerCall : public ByteStream, public std::enable_shared_from_this<Server
   asio::awaitable<void> run(const Method& method);
   asio::cancellation_slot cancellation_slot() { return cancellation_.slot(); }
 
-  void wake_reader() { readable_.wake(); }
-  void wake_writer() { writable_.wake(); }
+  void wake_reader() { readable_.notify_all(); }
+  void wake_writer() { writable_.notify_all(); }
   // The client has gone.
   void abandon();
   void on_deadline();

@@ -5,7 +5,8 @@
 // several runs that alternate between the two servers; ratios are ours / grpc++.
 //
 // For a profiler: bench_rpc --serve ours|grpc CERTIFICATES, which prints its port, and
-// bench_rpc --load PORT CONNECTIONS STREAMS SECONDS CERTIFICATES beside it.
+// bench_rpc --load PORT CONNECTIONS STREAMS SECONDS CERTIFICATES or
+// bench_rpc --read PORT MESSAGES CERTIFICATES beside it.
 #include "tests/bench/rpc/load.h"
 #include "tests/bench/rpc/server_process.h"
 #include "tests/bench/rpc/servers.h"
@@ -164,6 +165,13 @@ int run(int argc, char** argv) {
       const auto load =
           run_unary(target, std::atoi(argv[i + 2]), std::atoi(argv[i + 3]), std::atof(argv[i + 4]));
       std::printf("%.0f calls/s\n", static_cast<double>(load.calls) / load.seconds);
+      return 0;
+    }
+    if (argument == "--read" && i + 3 < argc) {
+      const Target target{.port = static_cast<std::uint16_t>(std::atoi(argv[i + 1])),
+                          .certificates = argv[i + 3]};
+      const auto load = run_stream(target, static_cast<std::uint32_t>(std::atoi(argv[i + 2])));
+      std::printf("%.0f messages/s\n", static_cast<double>(load.messages) / load.seconds);
       return 0;
     }
     if (argument == "--json") {
