@@ -7,8 +7,10 @@
 namespace berth::rpc {
 
 ClientConnection::ClientConnection(std::shared_ptr<ChannelParts> channel, net::Fd socket,
-                                   std::shared_ptr<const net::TlsContext> tls, std::string server_name)
+                                   std::shared_ptr<const net::TlsContext> tls, std::string server_name,
+                                   std::string authority)
     : channel_(std::move(channel)),
+      authority_(std::move(authority)),
       link_(std::make_shared<net::Link>(net::Link::Parts{.executor = channel_->executor,
                                                          .socket = std::move(socket),
                                                          .tls = std::move(tls),
