@@ -47,7 +47,7 @@ std::string request_in_pieces(int continuations) {
 TEST(Limits, AHeaderBlockMayHaveSoManyContinuations) {
   EXPECT_TRUE(receive({.continuations = 9}, request_in_pieces(9)));
   EXPECT_TRUE(receive({.continuations = 2}, request_in_pieces(2)));
-  const auto flooded = receive({.continuations = 2}, request_in_pieces(4));
+  const auto flooded = receive({.continuations = 2}, request_in_pieces(3));
   ASSERT_FALSE(flooded);
   EXPECT_EQ(flooded.error().code, Code::kResourceExhausted);
   EXPECT_EQ(flooded.error().reason, "CONTINUATION_FLOOD");
