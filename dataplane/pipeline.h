@@ -29,7 +29,7 @@
 //   egress policy      3   policy, remote prefix, protocol, ports    count, jump mapping | egress denied
 //                          policy                                    jump mapping
 //   egress denied      4   port                                      count, drop (policy)
-//   mapping            5   VPC, destination (VM on this host)        count, meter, tags, MAC, jump ingress pol.
+//   mapping            5   VPC, destination (VM on this host)        count, meter, tags, MAC, jump ingress
 //                          VPC, destination prefix (remote)          count, MAC, encap -> uplink
 //                          VPC, port                                 count, drop (unroutable)
 //   terminate          6   uplink, own VTEP, UDP 4789, VNI           decap, count, tag, jump inner MAC
