@@ -37,7 +37,8 @@ constexpr FrameShape shape_of(FrameClass of) {
   FrameShape shape{.least = frame::kLeast[stack.outer],
                    .outer = offsets_of(stack.outer, 0),
                    .inner = {},
-                   .outer_presence = presence_of(stack.outer)};
+                   .outer_presence = presence_of(stack.outer),
+                   .port_bits = entropy::port_bits(presence_of(stack.outer))};
   if (stack.inner == kNoKind) return shape;
   const std::uint32_t inside = shape.outer.l4 + frame::kUdpBytes + frame::kVxlanBytes;
   shape.least = static_cast<std::uint16_t>(inside + frame::kLeast[stack.inner]);

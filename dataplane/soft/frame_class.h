@@ -7,6 +7,7 @@
 #pragma once
 
 #include "dataplane/soft/field_vector.h"
+#include "dataplane/soft/flow_entropy.h"
 #include "dataplane/soft/parser.h"
 
 #include <array>
@@ -26,12 +27,32 @@ inline constexpr unsigned kNoKind = kKinds;
 // Classes: unusual, a stack alone, a stack inside VXLAN over IPv4, the same over IPv6.
 inline constexpr std::size_t kFrameClasses = 1 + 3 * kKinds;
 
+namespace frame {
+
+inline constexpr std::uint32_t kL3 = 14;
+inline constexpr std::uint32_t kL4OfIpv4 = kL3 + 20;
+inline constexpr std::uint32_t kL4OfIpv6 = kL3 + 40;
+inline constexpr std::uint32_t kUdpBytes = 8;
+inline constexpr std::uint32_t kVxlanBytes = 8;
+
+}  // namespace frame
+
 struct FrameShape {
   std::uint16_t least = 0;  // bytes that a frame of the class has at least
   LayerOffsets outer;
   LayerOffsets inner;                // all zero without a tunnel
   std::uint16_t outer_presence = 0;  // Presence bits
   std::uint16_t inner_presence = 0;
+  std::uint32_t port_bits = 0;  // of the outer layer 4 (flow_entropy.h)
+
+  // Of the outer headers, as `flow_entropy_port` says it.
+  std::uint16_t entropy_port(const std::uint8_t* data) const {
+    if ((outer_presence & kHasIpv4) != 0) return entropy_port_v4(data);
+    return entropy::of_ipv6(data + frame::kL3, entropy::ports(data + frame::kL4OfIpv6, port_bits));
+  }
+  std::uint16_t entropy_port_v4(const std::uint8_t* data) const {
+    return entropy::of_ipv4(data + frame::kL3, entropy::ports(data + frame::kL4OfIpv4, port_bits));
+  }
 };
 
 extern const std::array<FrameShape, kFrameClasses> kFrameShapes;
@@ -44,11 +65,6 @@ RawMask spread_mask(const FieldVector& mask, FrameClass of);
 
 namespace frame {
 
-inline constexpr std::uint32_t kL3 = 14;
-inline constexpr std::uint32_t kL4OfIpv4 = kL3 + 20;
-inline constexpr std::uint32_t kL4OfIpv6 = kL3 + 40;
-inline constexpr std::uint32_t kUdpBytes = 8;
-inline constexpr std::uint32_t kVxlanBytes = 8;
 // Ethernet, IP and the least of UDP, TCP, ICMP (whose rest of eight bytes no packet lacks).
 inline constexpr std::array<std::uint16_t, kKinds> kLeast{42, 54, 42, 62, 74, 62};
 
