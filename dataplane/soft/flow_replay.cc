@@ -79,8 +79,12 @@ bool Forwarder::revive(FlowCache::Lookup& lookup, std::uint64_t stamp, const rte
   const std::uint64_t then = lookup.flow->generation();
   if (then < view.plans->since) return false;  // its key is of other bytes
   const PortIndex port = Flow::port_of(stamp);
-  parse(rte_pktmbuf_mtod(&packet, const std::uint8_t*), packet.data_len, port, parsed_);
-  if (!rules_.cache_keys().still_holds(port, then, view.generation, parsed_.fields)) return false;
+  const auto* frame = rte_pktmbuf_mtod(&packet, const std::uint8_t*);
+  const CacheKeys& keys = rules_.cache_keys();
+  if (!keys.still_holds(port, then, view.generation, frame, lookup.of)) {
+    parse(frame, packet.data_len, port, parsed_);
+    if (!keys.still_holds(port, then, view.generation, parsed_.fields)) return false;
+  }
   lookup.flow->restamp(stamp);
   return true;
 }

@@ -112,6 +112,16 @@ inline bool is_vxlan_port(const std::uint8_t* l4) {
 
 }  // namespace frame
 
+// Where a frame of the class has a word of the FieldVector, for those that it has in one piece: the word's
+// `known` bits are those of the frame at `offset`, in as far as `keep` has them, and 0 else.
+struct RawWord {
+  std::uint8_t offset = 0;
+  std::uint64_t keep = 0;
+  std::uint64_t known = 0;
+};
+inline constexpr std::size_t kLayerWords = sizeof(LayerFields) / 8;
+extern const std::array<std::array<RawWord, 2 * kLayerWords>, kFrameClasses> kRawWords;  // outer, inner
+
 // `length` is the number of contiguous bytes at `data`.
 [[gnu::always_inline]] inline FrameClass classify(const std::uint8_t* data, std::uint32_t length) {
   constexpr std::uint8_t kFlagVniIsValid = 0x08;

@@ -131,7 +131,7 @@ class Comparison {
   bool is_complete() const { return is_complete_; }
 
  private:
-  static constexpr std::size_t kTurns = 5;
+  static constexpr std::size_t kTurns = 3;
 
   void add(const std::string& name, std::optional<double> value) {
     json_ += (json_.empty() ? "\"" : ",\"") + name + "\":" + number(value);

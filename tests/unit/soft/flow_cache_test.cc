@@ -2,9 +2,11 @@
 #include "tests/unit/soft/packet.h"
 #include "tests/unit/soft/switch_harness.h"
 
+#include <atomic>
 #include <map>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -98,6 +100,8 @@ TEST(FlowCache, AChangeBehindAModificationConcernsTheFlow) {
       "value "
       "src_value 0a010009 width 32 / jump group 2 / end");
   net.create("group 2 priority 5 pattern from:vf0 / eth / ipv4 / end actions to:vf1 / end");
+  // So that the change below makes no key wider: that alone would forget the flow.
+  net.create("group 2 pattern from:vf0 / eth / ipv4 dst is 10.1.0.8 / end actions drop / end");
   for (int i = 0; i < 2; ++i) {
     net.wire_in(kWeb, udp_to("10.1.0.6"));
     net.run_once();
@@ -109,6 +113,45 @@ TEST(FlowCache, AChangeBehindAModificationConcernsTheFlow) {
   EXPECT_THAT(net.wire_out(kLocal), IsEmpty());
 }
 
+// Rules come and go from another thread while packets flow: every packet of a flow that they do not concern
+// takes its way and is counted, every one of a flow that they do takes the old way or the new one. For the
+// thread sanitizer.
+TEST(FlowCache, RulesChangeUnderTraffic) {
+  SwitchHarness net(2, ",flow_cache=64");
+  net.create("group 0 pattern from:vf0 / end actions jump group 1 / end");
+  rte_flow* steady =
+      net.create("group 1 pattern from:vf0 / eth / ipv4 dst is 10.1.0.6 / end actions count / to:vf1 / end");
+  rte_flow* fallback =
+      net.create("group 1 priority 5 pattern from:vf0 / eth / ipv4 / end actions count / to:uplink / end");
+  std::atomic<bool> stop = false;
+  std::uint64_t changes = 0;
+  std::thread control([&] {
+    for (std::uint32_t i = 0; !stop; ++i) {
+      rte_flow* rule = net.create("group 1 pattern from:vf0 / eth / ipv4 dst is 10.1.0." +
+                                  std::to_string(7 + i % 5) + " / end actions count / to:uplink / end");
+      (void)net.count(rule);
+      net.destroy(rule);
+      changes += 2;
+    }
+  });
+  std::size_t to_local = 0;
+  std::size_t to_uplink = 0;
+  constexpr int kRounds = 3000;
+  for (int round = 0; round < kRounds; ++round) {
+    for (const char* address : {"10.1.0.6", "10.1.0.7", "10.1.0.9"}) net.wire_in(kWeb, udp_to(address));
+    net.run_once();
+    to_local += net.wire_out(kLocal).size();
+    to_uplink += net.wire_out(kUplink).size();
+  }
+  stop = true;
+  control.join();
+  EXPECT_EQ(to_local, std::size_t{kRounds});
+  EXPECT_EQ(to_uplink, std::size_t{2 * kRounds});
+  EXPECT_EQ(net.count(steady).hits, std::uint64_t{kRounds});
+  EXPECT_LE(net.count(fallback).hits, std::uint64_t{2 * kRounds});
+  EXPECT_GT(changes, 0U);
+}
+
 // And a rule behind a decapsulation compares what was inside.
 TEST(FlowCache, AChangeBehindADecapsulationConcernsTheFlow) {
   SwitchHarness net;
@@ -118,6 +161,8 @@ TEST(FlowCache, AChangeBehindADecapsulationConcernsTheFlow) {
       "actions "
       "vxlan_decap / jump group 2 / end");
   net.create("group 2 priority 5 pattern from:uplink / eth / end actions to:vf1 / end");
+  net.create(
+      "group 2 pattern from:uplink / eth / ipv4 dst is 10.1.0.7 / udp dst is 53 / end actions drop / end");
   const Bytes inside = udp_to("10.1.0.6");
   Bytes packet = Packet()
                      .eth("02:aa:00:00:00:02", "02:aa:00:00:00:01")
