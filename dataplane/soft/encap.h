@@ -39,7 +39,8 @@ RuleResult<EncapHeader> build_encap_header(const rte_flow_item* definition);
 // Puts the header in front. False (packet unchanged) when the mbuf has too little headroom.
 [[gnu::always_inline]] inline bool push_encap(rte_mbuf& packet, const EncapHeader& header,
                                               std::uint16_t entropy_port) {
-  if (packet.data_off < header.length) return false;
+  if (packet.data_off < header.length) [[unlikely]]
+    return false;
   std::uint8_t* out = rte_pktmbuf_mtod(&packet, std::uint8_t*) - header.length;
   packet.data_off = static_cast<std::uint16_t>(packet.data_off - header.length);
   packet.data_len = static_cast<std::uint16_t>(packet.data_len + header.length);
@@ -63,7 +64,7 @@ RuleResult<EncapHeader> build_encap_header(const rte_flow_item* definition);
     write16(l4 + 4, behind_ip);
   };
   // Without a tag, Ethernet 14, IPv4 20 or IPv6 40, UDP 8, VXLAN 8: of known size a copy is a few moves.
-  if (header.length == 50) {
+  if (header.length == 50) [[likely]] {
     std::memcpy(out, header.data.data(), 50);
     finish(14, 34, true);
   } else if (header.length == 70) {

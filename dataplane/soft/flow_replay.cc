@@ -36,13 +36,13 @@ std::size_t Forwarder::prepare(SwitchPort& port, std::span<rte_mbuf*> packets, c
   std::size_t count = 0;
   for (rte_mbuf* packet : packets) {
     bytes += packet->pkt_len;
-    if (packet->ol_flags != 0 && !normalize(packet)) {
+    if (packet->ol_flags != 0 && !normalize(packet)) [[unlikely]] {
       drop_malformed(port, *packet);
       continue;
     }
     FlowCache::Lookup& lookup = lookups_[count];
     packets[count++] = packet;
-    if (plans == nullptr) {
+    if (plans == nullptr) [[unlikely]] {
       lookup.flow = nullptr;
       continue;
     }
@@ -61,7 +61,7 @@ void Forwarder::find_flows(PortIndex index, std::span<rte_mbuf*> packets, const 
   for (std::size_t i = 0; i < packets.size(); ++i) {
     FlowCache::Lookup& lookup = lookups_[i];
     const std::uint64_t stamp = Flow::stamp(view.generation, lookup.of, index);
-    if (!FlowCache::is_fresh(lookup, stamp) && !revive(lookup, stamp, *packets[i], view)) {
+    if (!FlowCache::is_fresh(lookup, stamp) && !revive(lookup, stamp, *packets[i], view)) [[unlikely]] {
       lookup.flow = nullptr;
       continue;
     }
@@ -116,7 +116,7 @@ bool Forwarder::revive(FlowCache::Lookup& lookup, std::uint64_t stamp, const rte
     auto* frame = rte_pktmbuf_mtod(&packet, std::uint8_t*);
     const std::uint16_t entropy = is_ipv4 ? shape.entropy_port_v4(frame) : shape.entropy_port(frame);
     std::memcpy(frame, mac, 6);
-    if (push_encap(packet, header, entropy)) {
+    if (push_encap(packet, header, entropy)) [[likely]] {
       send(out, packet);
     } else {
       drop_malformed(source, packet);
@@ -130,13 +130,13 @@ void Forwarder::forward(PortIndex index, std::span<rte_mbuf*> packets, const Cac
   bool has_new_flows = false;
   for (std::size_t i = 0; i < packets.size();) {
     const Flow* flow = lookups_[i].flow;
-    if (flow == nullptr) {
+    if (flow == nullptr) [[unlikely]] {
       const bool is_cacheable = view.plans != nullptr && lookups_[i].blocks != 0;
       new_paths_[i] = {};
       walk_groups(index, *packets[i], is_cacheable ? &new_paths_[i] : nullptr);
       has_new_flows = has_new_flows || is_cacheable;
       ++i;
-    } else if (flow->has(Flow::kIsMapping)) {
+    } else if (flow->has(Flow::kIsMapping)) [[likely]] {
       i += encapsulate(port, packets.subspan(i), lookups_.data() + i);
     } else if (flow->has(Flow::kIsSimple)) {
       std::size_t end = i + 1;

@@ -73,7 +73,8 @@ class Forwarder {
   static void send(SwitchPort& port, rte_mbuf& packet) {
     port.tx_bytes += packet.pkt_len;
     port.tx[port.tx_count++] = &packet;
-    if (port.tx_count == kTxBuffer) flush(port);
+    if (port.tx_count == kTxBuffer) [[unlikely]]
+      flush(port);
   }
   static void flush(SwitchPort& port);
   static void give_to_agent(SwitchPort& port, rte_mbuf& packet);

@@ -80,14 +80,16 @@ static_assert(std::endian::native == std::endian::little);  // the constants bel
   constexpr std::uint64_t kIpv4 = 0x450008;  // Ethernet type, then version and header length
   constexpr std::uint64_t kIpv6 = 0x60dd86;
   constexpr std::uint32_t kFragmentBits = 0xff3f;  // more fragments, or an offset
-  if (left < kLeast[0]) return kNoKind;
+  if (left < kLeast[0]) [[unlikely]]
+    return kNoKind;
   const auto types = load<std::uint64_t>(frame + 12);
   std::uint32_t protocol = 0;
   unsigned kind = 0;
   std::uint32_t icmp = 1;
-  if ((types & 0xffffff) == kIpv4) {
+  if ((types & 0xffffff) == kIpv4) [[likely]] {
     const auto word = load<std::uint32_t>(frame + 20);
-    if ((word & kFragmentBits) != 0) return kNoKind;
+    if ((word & kFragmentBits) != 0) [[unlikely]]
+      return kNoKind;
     protocol = word >> 24;
   } else if ((types & 0xf0ffff) == kIpv6) {
     protocol = frame[20];
@@ -126,7 +128,8 @@ extern const std::array<std::array<RawWord, 2 * kLayerWords>, kFrameClasses> kRa
 [[gnu::always_inline]] inline FrameClass classify(const std::uint8_t* data, std::uint32_t length) {
   constexpr std::uint8_t kFlagVniIsValid = 0x08;
   const unsigned kind = frame::kind_of(data, length);
-  if (kind == kNoKind) return kUnusual;
+  if (kind == kNoKind) [[unlikely]]
+    return kUnusual;
   const bool is_v6 = kind >= 3;
   const std::uint32_t l4 = is_v6 ? frame::kL4OfIpv6 : frame::kL4OfIpv4;
   if (kind != (is_v6 ? 3U : 0U) || !frame::is_vxlan_port(data + l4)) return static_cast<FrameClass>(1 + kind);
