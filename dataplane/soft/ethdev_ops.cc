@@ -153,6 +153,7 @@ constexpr std::array kStatistics{
     Statistic{"function_send_dropped", &PortCounters::send_dropped},
     Statistic{"missed", &PortCounters::missed},
     Statistic{"miss_dropped", &PortCounters::miss_dropped},
+    Statistic{"walked", &PortCounters::walked},
     Statistic{"malformed", &PortCounters::malformed},
 };
 

@@ -34,6 +34,7 @@ struct PortCounters {
   PacketCounter send_dropped;    // it took no more
   PacketCounter missed;          // no rule of a reached group matched: given to the agent
   PacketCounter miss_dropped;    // the agent was not there or its ring was full
+  PacketCounter walked;          // took the long way through the groups: their flow was not known
   PacketCounter malformed;       // shorter than an Ethernet header, or no room for a tunnel header
   PacketCounter agent_received;  // taken by the agent
   PacketCounter agent_sent;      // given by the agent
