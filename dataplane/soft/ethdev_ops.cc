@@ -155,6 +155,7 @@ constexpr std::array kStatistics{
     Statistic{"miss_dropped", &PortCounters::miss_dropped},
     Statistic{"walked", &PortCounters::walked},
     Statistic{"malformed", &PortCounters::malformed},
+    Statistic{"oversized", &PortCounters::oversized},
 };
 
 // Packets of each statistic, then bytes of each.
@@ -204,7 +205,10 @@ int accept(rte_eth_dev*) {
 int accept_mac(rte_eth_dev*, rte_ether_addr*) {
   return 0;
 }
-int accept_mtu(rte_eth_dev*, std::uint16_t) {
+// A representor's MTU is that of its function's packets; the wire's is the wire's business.
+int set_mtu(rte_eth_dev* ethdev, std::uint16_t mtu) {
+  EthdevPort& port = ethdev_port(ethdev);
+  if (!port.is_proxy()) switch_port(port).max_frame_bytes = std::uint32_t{mtu} + RTE_ETHER_HDR_LEN;
   return 0;
 }
 
@@ -223,7 +227,7 @@ const eth_dev_ops kOps = [] {
   ops.allmulticast_enable = &accept;
   ops.allmulticast_disable = &accept;
   ops.mac_addr_set = &accept_mac;
-  ops.mtu_set = &accept_mtu;
+  ops.mtu_set = &set_mtu;
   ops.stats_get = &stats_get;
   ops.xstats_get = &xstats_get;
   ops.xstats_get_names = &xstats_get_names;

@@ -32,12 +32,18 @@ void Forwarder::take_up(PortIndex index, std::span<rte_mbuf*> packets) {
 // Returns how many packets are left; they stand in front, with their keys beside them.
 std::size_t Forwarder::prepare(SwitchPort& port, std::span<rte_mbuf*> packets, const PortPlans* plans) {
   for (const rte_mbuf* packet : packets) rte_prefetch0(rte_pktmbuf_mtod(packet, const void*));
+  const std::uint32_t largest = port.max_frame_bytes.load(std::memory_order_relaxed);
   std::uint64_t bytes = 0;
   std::size_t count = 0;
   for (rte_mbuf* packet : packets) {
     bytes += packet->pkt_len;
     if (packet->ol_flags != 0 && !normalize(packet)) [[unlikely]] {
       drop_malformed(port, *packet);
+      continue;
+    }
+    if (packet->pkt_len > largest) [[unlikely]] {
+      port.counters.oversized.add(packet->pkt_len);
+      give_to_agent(port, *packet);
       continue;
     }
     FlowCache::Lookup& lookup = lookups_[count];
