@@ -161,6 +161,7 @@ TEST_F(LoopbackTest, MetadataGoesBothWays) {
 }
 
 asio::awaitable<void> be_late(Channel& channel) {
+  co_await say_hello(channel);  // connecting may take longer than the deadline
   const auto request = request_of("slow", 60'000);
   const rpc::CallOptions options{.timeout = 50ms};
   const auto reply = co_await channel.unary<EchoReply>("berth.test.Echo/Say", request, options);
