@@ -207,7 +207,7 @@ int accept_mac(rte_eth_dev*, rte_ether_addr*) {
 }
 // A representor's MTU is that of its function's packets; the wire's is the wire's business.
 int set_mtu(rte_eth_dev* ethdev, std::uint16_t mtu) {
-  EthdevPort& port = ethdev_port(ethdev);
+  EthdevPort& port = port_of(ethdev);
   if (!port.is_proxy()) switch_port(port).max_frame_bytes = std::uint32_t{mtu} + RTE_ETHER_HDR_LEN;
   return 0;
 }

@@ -32,8 +32,8 @@ struct PatternFacts {
   bool only_port = true;  // nothing is matched but the source port
 };
 
-// METER is of synchronous rules only, METER_MARK of templates only: no meter is common to both (HP-30). "Every
-// source port" is an item without spec and mask in a rule, and no item in a template (HP-02).
+// METER is of synchronous rules only, METER_MARK of templates only: no meter is common to both (HP-30).
+// "Every source port" is an item without spec and mask in a rule, and no item in a template (HP-02).
 enum class Dialect : std::uint8_t { kRule, kTemplate };
 
 RuleResult<void> check_attributes(const rte_flow_attr& attr, const ProfileLimits& limits);

@@ -43,7 +43,8 @@ TEST(ParseRules, SaysWhichLineAndWordItDoesNotUnderstand) {
       {"flow create 0 transfer group x", "'x' is not a number"},
       {"flow create 0 transfer group 1 priority 2 pattern gre / end actions drop / end", "'gre' is no item"},
       {"flow create 0 transfer group 1 priority 2 pattern eth / end actions fly / end", "'fly' is no action"},
-      {"flow create 0 transfer group 1 priority 2 pattern eth / end actions drop", "the line ends where '/' should be"},
+      {"flow create 0 transfer group 1 priority 2 pattern eth / end actions drop",
+       "the line ends where '/' should be"},
       {"flow create 0 transfer group 1 priority 2 pattern eth / ipv4 src spec 10.0.0.1 src prefix 8 / end "
        "actions "
        "drop / end",
