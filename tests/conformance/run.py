@@ -33,11 +33,11 @@ def missing_for(options):
 
 
 def play(options):
-    from scenario import parse
+    from scenario import parse, underlay_of
     from stage import Failed, Stage
     title, statements = parse(options.file.read_text())
     print(f"scenario: {title}")
-    with World(f"c{os.getpid()}") as world:
+    with World(f"c{os.getpid()}", underlay=underlay_of(statements)) as world:
         stage = None
         try:
             stage = Stage(world, options.berthd, options.berthctl, ROOT / "tools/certs")
