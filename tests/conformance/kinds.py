@@ -2,6 +2,7 @@
 that arrived it can compare.
 
     eth A > B | vlan N | arp who-has A | arp A is-at M | ipv4 A > B | ipv6 A > B | fragment P first|later
+    hop-by-hop | destination-options | routing (IPv6 headers before what matters)
     tcp P > P | udp P > P | icmp [TYPE] | icmp6 [TYPE] | vxlan N
     ns for A [link M] | na for A [link M] | rs | ra [mtu N] | redirect A to A
     dhcp MESSAGE [address A] [mtu N] [router A] | dhcp6 MESSAGE [address A]
@@ -16,7 +17,8 @@ from scapy.layers.dhcp6 import (DHCP6, DHCP6_Advertise, DHCP6_Reply, DHCP6_Reque
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import (ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6ND_RA,
                                 ICMPv6ND_Redirect, ICMPv6ND_RS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptMTU,
-                                ICMPv6NDOptSrcLLAddr, IPv6, IPv6ExtHdrFragment)
+                                ICMPv6NDOptSrcLLAddr, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment,
+                                IPv6ExtHdrHopByHop, IPv6ExtHdrRouting)
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 
@@ -26,7 +28,7 @@ ICMP_TYPES = {"echo-reply": 0, "echo-request": 8}
 DHCP_MESSAGES = {"discover": 1, "offer": 2, "request": 3, "ack": 5, "nak": 6}
 DHCP6_MESSAGES = {"solicit": DHCP6_Solicit, "advertise": DHCP6_Advertise, "request": DHCP6_Request,
                   "reply": DHCP6_Reply}
-PROTOCOLS = {"udp": 17, "tcp": 6, "icmp": 1, "icmp6": 58}
+PROTOCOLS = {"udp": 17, "tcp": 6, "icmp": 1, "icmp6": 58, "destination-options": 60}
 
 A = r"[^\s>]+"
 PAIR = rf"(?P<src>{A})? ?> ?(?P<dst>{A})?"
@@ -199,7 +201,10 @@ KINDS = [
     ("arp", Arp(ARP, rf"(?P<psrc>{A}) is-at (?P<hwsrc>{A})", op=2)),
     ("ipv4", Kind(IP, rf"(src )?{PAIR}")),
     ("ipv6", Kind(IPv6, rf"(src )?{PAIR}", family="ipv6")),
-    ("fragment", Fragment(IPv6ExtHdrFragment, r"(?P<protocol>tcp|udp|icmp6|icmp) (?P<part>first|later)")),
+    ("fragment", Fragment(IPv6ExtHdrFragment, rf"(?P<protocol>{'|'.join(PROTOCOLS)}) (?P<part>first|later)")),
+    ("hop-by-hop", Kind(IPv6ExtHdrHopByHop, "")),
+    ("destination-options", Kind(IPv6ExtHdrDestOpt, "")),
+    ("routing", Kind(IPv6ExtHdrRouting, "")),
     ("tcp", Kind(TCP, PORTS, numbers=("sport", "dport"))),
     ("udp", Kind(UDP, PORTS, numbers=("sport", "dport"))),
     ("icmp", Icmp(ICMP, r"(?P<type>echo-request|echo-reply)?")),
