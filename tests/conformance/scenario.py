@@ -29,15 +29,18 @@ STATEMENTS = {
     "port": (rf"(?P<name>{NAME}) {ADDRESSES} mac (?P<mac>{MAC}) in (?P<vpc>{NAME})( mtu (?P<mtu>\d+))?"
              rf"( from-vm (?P<from_vm>{RATE}))?( to-vm (?P<to_vm>{RATE}))?"),
     "detach": rf"(?P<name>{NAME})",
+    "forget": rf"(?P<table>policy|route|peering) of (?P<vpc>{NAME})",
     "push": r"",
     "stream": rf"(?P<stream>{NAME}) (?P<name>{NAME}) (?P<frame>.+)",
     "send": rf"(?P<name>{NAME})( x (?P<count>\d+))? (?P<frame>.+)",
     "expect dropped by": rf"(?P<purpose>{NAME})",
     "expect counter": rf"(?P<name>{NAME}) (?P<counter>[a-z_]+) (?P<value>\d+)",
-    "expect rule": rf"(?P<purpose>{NAME}) of (?P<vpc>{NAME}) for (?P<key>.+) counts (?P<packets>\d+) packets (?P<bytes>\d+) bytes",
+    "expect rule": (rf"(?P<purpose>{NAME}) of (?P<vpc>{NAME}) for (?P<key>.+) "
+                    r"counts (?P<packets>\d+) packets (?P<bytes>\d+) bytes"),
     "expect host as remembered": r"",
     "expect stream": rf"(?P<stream>{NAME}) (arrives at (?P<name>{NAME})|dropped by (?P<purpose>{NAME}))",
     "expect at most": rf"(?P<rate>{RATE}) burst (?P<burst>\d+) at (?P<name>{NAME}) (?P<frame>.+)",
+    "expect all of it at": rf"(?P<name>{NAME}) (?P<frame>.+)",
     "expect": rf"(?P<name>{NAME}) (?P<frame>.+)",
     "remember host": r"",
 }

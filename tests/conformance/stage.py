@@ -8,6 +8,7 @@ import time
 from collections import Counter
 
 import frames
+from guest import Guest
 from network import Network, UnknownName
 from remembered import Remembered
 from scenario import bits_per_second
@@ -15,7 +16,6 @@ from streams import Streams
 from trial.agent import Agent
 from trial.process import TrialError, wait_until
 from trial.world import UPLINK, mac_of
-from vhost_port import VhostPort
 from wire import Wire
 
 PATIENCE = 10  # seconds until an event that should come is given up; nothing waits this long when all is well
@@ -36,11 +36,13 @@ class Stage:
         self.network = Network(host={"mac": host_mac, world.underlay: world.host_vtep},
                                peer={"mac": self.wire.mac, world.underlay: world.peer_vtep})
         self.pushed = None
-        self.ports = {}  # name -> VhostPort
+        self.ports = {}  # name -> Guest
         self.attachments = {}
         self.streams = Streams(self._endpoints)
         world.at_end(self.streams.stop)
+        self.stream_drops = {}  # stream -> the drops before it began
         self.sent = b""
+        self.checked = None
         self.burst_count = 1
         self.burst_start = self.burst_end = None
         self.drops = Counter()
@@ -78,6 +80,9 @@ class Stage:
     def do_peering(self, _, **words):
         self.network.add_peering(**words)
 
+    def do_forget(self, _, table, vpc):
+        self.network.vpcs[vpc][table].clear()
+
     def do_push(self, _=None):
         text = self.network.toml()
         if text != self.pushed:
@@ -101,7 +106,7 @@ class Stage:
         if done["state"] != "DONE":
             raise Failed(f"attaching {name}: {done}")
         self.attachments[name] = done["attachment"]
-        self.ports[name] = VhostPort(done["port"]["socket"])
+        self.ports[name] = Guest(done["port"]["socket"])
         self._wait_for_routes()
 
     def do_detach(self, _, name):
@@ -128,12 +133,14 @@ class Stage:
         self.burst_count = int(count)
         self.burst_end = self._admitted() + self.burst_count if self.burst_count > 1 else None
         self.burst_start = time.monotonic()
+        self.checked = None
         self.sent = make(f"line {line}".encode() * 4)
         for _ in range(self.burst_count):
             self._endpoint(name).send(self.sent)
 
     def do_stream(self, _, stream, name, frame):
         self.do_push()
+        self.stream_drops[stream] = self._drops_now()
         self.streams.start(stream, self._endpoint(name), self._frame_maker(name, frame))
 
     def do_expect(self, _, name, frame):
@@ -145,11 +152,12 @@ class Stage:
         if name:
             why = self.streams.missing_at(stream, self._endpoint(name), PATIENCE)
         else:
-            wanted = self.drops[purpose] + self.streams.sent(stream)
+            wanted = self.stream_drops[stream][purpose] + self.streams.sent(stream)
             why = self.streams.seen_anywhere(stream) or self._wait_for_drops(purpose, wanted)
             self.drops[purpose] = wanted
         if why:
             raise Failed(f"stream {stream}: {why}")
+        print(f"      {self.streams.sent(stream)} frames")
 
     def do_expect_at_most(self, _, rate, burst, name, frame):
         """Of the last burst that was sent. A machine under load sends and switches slower, so what passes is
@@ -166,6 +174,11 @@ class Stage:
             raise Failed("that is not within the limit")
         if passed == self.burst_count:
             raise Failed("everything passed: too little was offered to tell anything")
+
+    def do_expect_all_of_it_at(self, _, name, frame):
+        wanted = frames.parse(frame, self._resolver(name))
+        for _ in range(self.burst_count):
+            self._check(self._receive(name), wanted)
 
     def do_expect_dropped_by(self, _, purpose):
         if why := self._wait_for_drops(purpose, self.drops[purpose] + self.burst_count):
@@ -209,10 +222,13 @@ class Stage:
         return lambda payload: frames.build(layers, lambda ip: self.network.ethernet(place, ip), payload)
 
     def _check(self, received, wanted):
+        if (received, wanted) == self.checked:  # the frames of a burst are alike
+            return
         why = (frames.difference(received, wanted, self.sent) or
                "; ".join(frames.faults(received, 1 + frames.tunnels_in(self.sent))))
         if why:
             raise Failed(f"{why}\n  sent:     {frames.summary(self.sent)}\n  received: {frames.summary(received)}")
+        self.checked = (received, wanted)
 
     def _receive(self, name):
         received = self._endpoint(name).receive(PATIENCE)

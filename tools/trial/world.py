@@ -68,6 +68,13 @@ def mac_of(device, netns):
     return json.loads(run("ip", "-j", "link", "show", device, netns=netns).stdout)[0]["address"]
 
 
+def allow_ipv6(device, netns):
+    """Neighbour discovery, but no router solicitations and no waiting for duplicates."""
+    settings = (("router_solicitations", 0), ("accept_dad", 0), ("disable_ipv6", 0))
+    writes = [f"echo {value} > /proc/sys/net/ipv6/conf/{device}/{name}" for name, value in settings]
+    run("sh", "-ec", "; ".join(writes), netns=netns)
+
+
 class World:
     def __init__(self, name, outlives=False, underlay="ipv4"):
         assert name.isalnum(), "a trial's name is part of its namespaces' names"
@@ -137,16 +144,9 @@ class World:
             f"peer name eth0 mtu {UNDERLAY_MTU} netns {self.peer}"], netns=self.host)
         for device, netns, vtep in ((UPLINK, self.host, self.host_vtep), ("eth0", self.peer, self.peer_vtep)):
             if self.underlay == "ipv6":
-                self._allow_ipv6(device, netns)
+                allow_ipv6(device, netns)
             ip([f"address add {vtep}/{self._vtep_prefix} dev {device}{' nodad' if self.underlay == 'ipv6' else ''}",
                 f"link set {device} up"], netns=netns)
         # A veth leaves checksums and segmentation to hardware it does not have.
         for device, netns in ((UPLINK, self.host), ("eth0", self.peer)):
             run("ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off", "gro", "off", netns=netns)
-
-    @staticmethod
-    def _allow_ipv6(device, netns):
-        """Neighbour discovery, but no router solicitations and no waiting for duplicates."""
-        settings = (("router_solicitations", 0), ("accept_dad", 0), ("disable_ipv6", 0))
-        writes = [f"echo {value} > /proc/sys/net/ipv6/conf/{device}/{name}" for name, value in settings]
-        run("sh", "-ec", "; ".join(writes), netns=netns)
