@@ -26,6 +26,7 @@ GATEWAY_MAC = "02:be:27:48:00:01"  # dataplane/pipeline.h
 DHCP_ID = 0x2211
 ICMP_TYPES = {"echo-reply": 0, "echo-request": 8}
 DHCP_MESSAGES = {"discover": 1, "offer": 2, "request": 3, "ack": 5, "nak": 6}
+DHCP_REPLIES = (2, 5, 6)
 DHCP6_MESSAGES = {"solicit": DHCP6_Solicit, "advertise": DHCP6_Advertise, "request": DHCP6_Request,
                   "reply": DHCP6_Reply}
 PROTOCOLS = {"udp": 17, "tcp": 6, "icmp": 1, "icmp6": 58, "destination-options": 60}
@@ -127,7 +128,8 @@ class Nd(Kind):
 
 
 class Dhcp(Kind):
-    macs = ()
+    """`address` is the VM's: asked for or given. `router` is what a reply names, and whose offer a request
+    takes: servers and routers are the same here."""
     numbers = ("mtu",)
     carries_payload = False
 
@@ -136,11 +138,13 @@ class Dhcp(Kind):
 
     def make(self, fields, mac):
         options = [("message-type", fields["message"])]
-        if "address" in fields:
-            options.append(("requested_addr", fields["address"]))
-        if fields["message"] == DHCP_MESSAGES["request"]:
-            options.append(("server_id", fields["router"]))
-        reply = fields["message"] in (2, 5, 6)
+        reply = fields["message"] in DHCP_REPLIES
+        if reply:
+            options += [(name, fields[key]) for name, key in (("router", "router"), ("interface-mtu", "mtu"))
+                        if key in fields]
+        else:
+            options += [(name, fields[key]) for name, key in (("requested_addr", "address"), ("server_id", "router"))
+                        if key in fields]
         return BOOTP(op=2 if reply else 1, xid=DHCP_ID, chaddr=bytes.fromhex(mac.replace(":", "")),
                      yiaddr=fields.get("address", "0.0.0.0") if reply else "0.0.0.0") / DHCP(options=[*options, "end"])
 

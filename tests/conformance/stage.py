@@ -18,7 +18,7 @@ from trial.process import TrialError, wait_until
 from trial.world import UPLINK, mac_of
 from wire import Wire
 
-PATIENCE = 10  # seconds until an event that should come is given up; nothing waits this long when all is well
+PATIENCE = 20  # seconds until an event that should come is given up; nothing waits this long when all is well
 
 
 class Failed(Exception):
