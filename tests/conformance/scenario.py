@@ -39,7 +39,7 @@ STATEMENTS = {
                     r"counts (?P<packets>\d+) packets (?P<bytes>\d+) bytes"),
     "expect host as remembered": r"",
     "expect stream": rf"(?P<stream>{NAME}) (arrives at (?P<name>{NAME})|dropped by (?P<purpose>{NAME}))",
-    "expect at most": rf"(?P<rate>{RATE}) burst (?P<burst>\d+) at (?P<name>{NAME}) (?P<frame>.+)",
+    "expect at most": rf"(?P<rate>{RATE}|\d+pps) burst (?P<burst>\d+) at (?P<name>{NAME}) (?P<frame>.+)",
     "expect all of it at": rf"(?P<name>{NAME}) (?P<frame>.+)",
     "expect": rf"(?P<name>{NAME}) (?P<frame>.+)",
     "remember host": r"",
@@ -94,7 +94,9 @@ def underlay_of(statements):
     return statements[0].words["family"] if statements and statements[0].verb == "underlay" else "ipv4"
 
 
-def bits_per_second(rate):
-    """Of a text like "10Mbit"."""
-    number, unit = re.fullmatch(r"(\d+)([kMG])bit", rate).groups()
-    return int(number) * {"k": 10**3, "M": 10**6, "G": 10**9}[unit]
+def per_second(rate):
+    """(how many, frames or bytes) of a text like "10Mbit" or "100pps"."""
+    number, unit = re.fullmatch(r"(\d+)([kMG]bit|pps)", rate).groups()
+    if unit == "pps":
+        return int(number), "frames"
+    return int(number) * {"k": 10**3, "M": 10**6, "G": 10**9}[unit[0]] / 8, "bytes"

@@ -11,13 +11,14 @@ import frames
 from guest import Guest
 from network import Network, UnknownName
 from remembered import Remembered
-from scenario import bits_per_second
+from scenario import per_second
 from streams import Streams
 from trial.agent import Agent
 from trial.process import TrialError, wait_until
 from trial.world import UPLINK, mac_of
 from wire import Wire
 
+JUDGED = ("admit", "inner-mac", "to-agent")  # the first rules that a sound frame meets
 PATIENCE = 20  # seconds until an event that should come is given up; nothing waits this long when all is well
 
 
@@ -110,7 +111,8 @@ class Stage:
         self._wait_for_routes()
 
     def do_detach(self, _, name):
-        self.ports.pop(name).close()
+        with self.streams.between_rounds:
+            self.ports.pop(name).close()
         self.network.places.pop(name)
         done = self.agent.detach(self.attachments.pop(name))
         if done["state"] != "DONE":
@@ -164,12 +166,14 @@ class Stage:
         held against the time that it really took; nothing is said of how soon it passes."""
         wanted = frames.parse(frame, self._resolver(name))
         wait_until(lambda: self._admitted() >= self.burst_end, PATIENCE, "the burst's last frame")
-        seconds = time.monotonic() - self.burst_start  # no frame is judged by the meter after this
-        passed = self._receive_all(name, wanted)
-        size = frames.innermost_size(self.sent)
-        least, most = int(burst) // size, int((int(burst) + bits_per_second(rate) / 8 * seconds) // size)
-        print(f"      {passed} of {self.burst_count} frames of {size} bytes passed in {seconds:.3f} s; "
-              f"the limit is {most}, the burst alone {least}")
+        admitted = time.monotonic()
+        passed, last = self._receive_all(name, wanted)
+        seconds = max(admitted, last) - self.burst_start  # no limit has judged a frame after this
+        number, unit = per_second(rate)
+        size = frames.innermost_size(self.sent) if unit == "bytes" else 1
+        least, most = int(burst) // size, int((int(burst) + number * seconds) // size)
+        print(f"      {passed} of {self.burst_count} frames passed in {seconds:.3f} s; the limit is {most}, "
+              f"the burst alone {least}")
         if not least <= passed <= most:
             raise Failed("that is not within the limit")
         if passed == self.burst_count:
@@ -239,16 +243,17 @@ class Stage:
 
     def _admitted(self):
         """How many frames the eSwitch has judged so far: its first tables count them before any meter."""
-        return sum(int(rule["packets"]) for rule in self.agent.rules() if rule["purpose"] in ("admit", "inner-mac"))
+        return sum(int(rule["packets"]) for rule in self.agent.rules()
+                   if rule["purpose"] in JUDGED)
 
     def _receive_all(self, name, wanted):
-        """How many frames came of a burst that has been judged. One that comes later than this waits for
-        still fails the scenario, at its end."""
-        count = 0
-        while received := self._endpoint(name).receive(0.2):
+        """(how many came, when the last one did) of a burst that has been judged. One that comes later than
+        this waits for still fails the scenario, at its end."""
+        count, last = 0, self.burst_start
+        while received := self._endpoint(name).receive(0.3):
+            count, last = count + 1, time.monotonic()
             self._check(received, wanted)
-            count += 1
-        return count
+        return count, last
 
     def _wait_for_value(self, read, wanted, what):
         try:

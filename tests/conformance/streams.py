@@ -49,6 +49,7 @@ class Streams:
         self._thread = None
         self._stopping = threading.Event()
         self._error = None
+        self.between_rounds = threading.Lock()  # held by who takes an endpoint away
 
     def start(self, name, endpoint, make):
         self._pause()
@@ -97,9 +98,10 @@ class Streams:
     def _run(self):
         try:
             while not self._stopping.is_set():
-                for stream in () if self._is_far_ahead() else self._streams.values():
-                    stream.send_next()
-                self._drain(0)
+                with self.between_rounds:
+                    for stream in () if self._is_far_ahead() else self._streams.values():
+                        stream.send_next()
+                    self._drain(0)
                 time.sleep(PAUSE)
         except Exception as error:  # raised again by stop(), in the scenario's own thread
             self._error = error
