@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 namespace berth::dataplane {
 namespace {
@@ -41,6 +42,11 @@ std::uint8_t protocol_in(IpFamily family, std::uint8_t protocol) {
   return family == IpFamily::kV6 && protocol == kProtocolIcmp ? kProtocolIcmpv6 : protocol;
 }
 
+// Next header values behind which a protocol may hide: hop-by-hop options, routing, fragment, authentication,
+// destination options, mobility, HIP, shim6 (IANA's list of IPv6 extension headers). A NIC looks at the first
+// one only, and calls its number the protocol.
+constexpr std::uint8_t kHidingHeaders[] = {0, 43, 44, 51, 60, 135, 139, 140};
+
 class PolicyCompiler {
  public:
   PolicyCompiler(std::vector<Rule>& rules, const Vpc& vpc, Direction direction)
@@ -57,6 +63,8 @@ class PolicyCompiler {
     for (const IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
       if (policy.remote ? policy.remote->family() != family : !has_family(vpc_, family)) continue;
       for (const PortMask& mask : masks) append(policy, family, mask);
+      const bool denies_protocol = policy.verdict == Verdict::kDeny && policy.protocol;
+      if (family == IpFamily::kV6 && denies_protocol) deny_hiding_headers();
     }
     ++rank_;
     fragments_may_hide_ = fragments_may_hide_ || (policy.verdict == Verdict::kDeny && policy.ports);
@@ -70,6 +78,16 @@ class PolicyCompiler {
     if (policy.protocol) match.ip_protocol = protocol_in(family, *policy.protocol);
     if (ports.mask != 0) match.l4_dst = ports;
     add({table().group, priority::kPolicyFirst + rank_, match}, allow);
+  }
+
+  // IPv6 packets whose headers may hide the protocol that the rule of this rank denies. Once is enough: the
+  // first one stands before all others.
+  void deny_hiding_headers() {
+    if (std::exchange(headers_may_hide_, true)) return;
+    for (const std::uint8_t header : kHidingHeaders) {
+      const Match match{.policy_tag = policy_tag(vpc_), .ip = IpFamily::kV6, .ip_protocol = header};
+      add({table().group, priority::kPolicyFirst + rank_, match}, false);
+    }
   }
 
   // No match: allow.
@@ -101,6 +119,8 @@ class PolicyCompiler {
   // A rule that denies ports has come: a later fragment has none to look at, and the first one may be
   // too short to show them (RFC 1858), so nothing that comes after lets fragments pass.
   bool fragments_may_hide_ = false;
+  // A rule that denies a protocol to IPv6 packets has come.
+  bool headers_may_hide_ = false;
 };
 
 }  // namespace

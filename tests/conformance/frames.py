@@ -1,21 +1,23 @@
 """Frames as text, as the scenarios write them: layers from the outside in, separated by " / ".
 
-    eth A > B | vlan ID | ipv4 A > B | tcp P > P | udp P > P | icmp | vxlan VNI | same | same-inner
-
-Either side of ">" may be empty; A and B are names of the scenario or addresses. Building and decoding are
-scapy's, so that no code of the switch judges itself.
+kinds.py lists the layers. Three more words end a text: `same` and `same-inner` (the IP packet that was sent,
+byte for byte), `length N` (of the IP packet, in bytes). Building and decoding are scapy's, so that no code of
+the switch judges itself.
 """
-import re
 from dataclasses import dataclass
+import socket
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP
-from scapy.layers.l2 import Dot1Q, Ether
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, _ICMPv6
+from scapy.layers.l2 import Ether
 from scapy.layers.vxlan import VXLAN
 
-KINDS = {"eth": Ether, "vlan": Dot1Q, "ipv4": IP, "tcp": TCP, "udp": UDP, "icmp": ICMP, "vxlan": VXLAN}
-PAIRS = {"eth": ("src", "dst"), "ipv4": ("src", "dst"), "tcp": ("sport", "dport"), "udp": ("sport", "dport")}
+from kinds import KINDS, Fragment
+
 SAME = ("same", "same-inner")
-GATEWAY_MAC = "02:00:00:00:00:fe"
+IP_KINDS = ("ipv4", "ipv6")
+ND_KINDS = ("ns", "na", "rs", "ra", "redirect")
+ND_HOP_LIMIT = 255
 
 
 class FrameTextError(Exception):
@@ -24,7 +26,8 @@ class FrameTextError(Exception):
 
 @dataclass
 class Layer:
-    kind: str
+    name: str
+    kind: object  # None: of a word that is not a layer
     fields: dict
 
 
@@ -34,22 +37,17 @@ def parse(text, resolve):
 
 
 def parse_layer(text, resolve):
-    kind, _, rest = text.partition(" ")
-    rest = rest.removeprefix("src ")
-    if kind in SAME and not rest:
-        return Layer(kind, {})
-    if kind == "icmp" and not rest:
-        return Layer(kind, {})
-    if kind in ("vlan", "vxlan") and rest.strip().isdigit():
-        return Layer(kind, {"vlan" if kind == "vlan" else "vni": int(rest)})
-    match = re.fullmatch(r"\s*([^\s>]*)\s*>\s*([^\s>]*)\s*", rest)
-    if kind not in PAIRS or not match:
-        raise FrameTextError(f"'{text}' is not a layer")
-    sides = {}
-    for field, value in zip(PAIRS[kind], match.groups()):
-        if value:
-            sides[field] = int(value) if kind in ("tcp", "udp") else resolve(kind, value)
-    return Layer(kind, sides)
+    name, _, rest = text.partition(" ")
+    rest = rest.strip()
+    if text in SAME:
+        return Layer(name, None, {})
+    if name == "length" and rest.isdigit():
+        return Layer(name, None, {"bytes": int(rest)})
+    for known, kind in KINDS:
+        fields = kind.fields(rest, resolve) if name == known else None
+        if fields is not None:
+            return Layer(name, kind, fields)
+    raise FrameTextError(f"'{text}' is not a layer")
 
 
 def build(layers, eth, payload):
@@ -57,18 +55,49 @@ def build(layers, eth, payload):
     text names none."""
     packet = None
     needs_eth = True
+    mac = None
     for number, layer in enumerate(layers):
-        if layer.kind != "eth" and needs_eth:
-            inner_ip = next((other for other in layers[number:] if other.kind == "ipv4"), None)
-            packet = join(packet, Ether(**eth(inner_ip)))
-        needs_eth = layer.kind == "vxlan"
-        extra = {"flags": 8} if layer.kind == "vxlan" else {}
-        packet = join(packet, KINDS[layer.kind](**layer.fields, **extra))
+        if layer.kind is None:
+            continue
+        if layer.name != "eth" and needs_eth:
+            inner_ip = next((other for other in layers[number:] if other.name in IP_KINDS), None)
+            addresses = eth(inner_ip)
+            packet = join(packet, Ether(**addresses))
+            mac = addresses["src"]
+        mac = layer.fields.get("src", mac) if layer.name == "eth" else mac
+        needs_eth = layer.name == "vxlan"
+        packet = add(packet, layer, layers[number + 1:], mac)
+    ends_open = all(layer.kind is None or layer.kind.carries_payload for layer in layers)
+    return finish(packet / payload if ends_open else packet, layers)
+
+
+def add(packet, layer, following, mac):
+    if layer.name == "fragment" and isinstance(packet.lastlayer(), IP):
+        ip = packet.lastlayer()
+        ip.proto = layer.fields["protocol"]
+        ip.frag, more = Fragment.fields_of_header(layer.fields)
+        ip.flags = "MF" if more else 0
+        return packet
+    made = layer.kind.make(layer.fields, mac)
+    if layer.name == "ipv6" and following and following[0].name in ND_KINDS:
+        made.hlim = ND_HOP_LIMIT
+    return join(packet, made)
+
+
+def finish(packet, layers):
+    """The bytes, of the length that the text asks for."""
     for udp in layers_of(packet):
         # RFC 7348 section 4.1: the outer UDP checksum should be zero.
         if isinstance(udp, UDP) and isinstance(udp.payload, VXLAN):
             udp.chksum = 0
-    return bytes(packet / payload)
+    frame = bytes(packet)
+    wanted = layers[-1].fields.get("bytes")
+    if wanted is None:
+        return frame
+    missing = wanted - len(innermost_ip(frame))
+    if missing < 0:
+        raise FrameTextError(f"the packet is {-missing} bytes longer than {wanted}")
+    return bytes(packet / bytes(missing))
 
 
 def join(packet, layer):
@@ -82,48 +111,97 @@ def layers_of(packet):
 
 
 def innermost_ip(frame):
-    """The bytes of the last IPv4 packet of a frame, without what Ethernet may have padded."""
-    found = [layer for layer in layers_of(Ether(frame)) if isinstance(layer, IP)]
-    return bytes(found[-1])[:found[-1].len] if found else b""
+    """The bytes of the last IP packet of a frame, without what Ethernet may have padded."""
+    found = [layer for layer in layers_of(Ether(frame)) if isinstance(layer, (IP, IPv6))]
+    if not found:
+        return b""
+    ip = found[-1]
+    return bytes(ip)[:ip.len if isinstance(ip, IP) else 40 + ip.plen]
+
+
+def innermost_size(frame):
+    """Bytes of the innermost Ethernet frame."""
+    return 14 + len(innermost_ip(frame))
 
 
 def difference(frame, wanted, sent):
     """Why `frame` is not what was wanted (`sent`: the frame the switch was given), or None."""
     actual = list(layers_of(Ether(frame)))
+    before = None
     for layer in wanted:
-        if layer.kind in SAME:
+        if layer.name in SAME:
             if innermost_ip(frame) != innermost_ip(sent):
                 return "the inner packet is not the one that was sent"
             continue
-        if layer.kind != "eth" and actual and isinstance(actual[0], Ether):
-            actual.pop(0)
-        if not actual or not isinstance(actual[0], KINDS[layer.kind]):
-            return f"{layer.kind} expected, found {actual[0].name if actual else 'nothing more'}"
-        for field, value in layer.fields.items():
-            found = getattr(actual[0], field)
-            if found != value:
-                return f"{layer.kind} {field} is {found}, not {value}"
-        actual.pop(0)
+        if layer.name == "length":
+            if len(innermost_ip(frame)) != layer.fields["bytes"]:
+                return f"the packet has {len(innermost_ip(frame))} bytes, not {layer.fields['bytes']}"
+            continue
+        if layer.name == "fragment" and isinstance(before, IP):
+            found = {"protocol": before.proto,
+                     "part": "later" if before.frag else "first" if before.flags.MF else "none"}
+        else:
+            if layer.name != "eth" and actual and isinstance(actual[0], Ether):
+                actual.pop(0)
+            if not actual or not layer.kind.is_in(actual[0]):
+                return f"{layer.name} expected, found {actual[0].name if actual else 'nothing more'}"
+            before = actual.pop(0)
+            found = layer.kind.read(before)
+        if why := unequal(layer, found):
+            return why
     return None
 
 
-def faults(frame):
-    """What no receiver would accept: wrong lengths or checksums, more than one tunnel."""
+def unequal(layer, found):
+    for field, value in layer.fields.items():
+        if same_value(found.get(field)) != same_value(value):
+            return f"{layer.name} {field} is {found.get(field)}, not {value}"
+    return None
+
+
+def same_value(value):
+    """An IPv6 address has more than one text."""
+    if isinstance(value, str) and value.count(":") >= 2:
+        try:
+            return socket.inet_pton(socket.AF_INET6, value)
+        except OSError:
+            pass
+    return value
+
+
+def faults(frame, tunnels=1):
+    """What no receiver would accept: wrong lengths or checksums, more than so many tunnels."""
     layers = list(layers_of(Ether(frame)))
-    if sum(isinstance(layer, VXLAN) for layer in layers) > 1:
-        yield "more than one VXLAN header"
+    if sum(isinstance(layer, VXLAN) for layer in layers) > tunnels:
+        yield f"more than {tunnels} VXLAN header" if tunnels != 1 else "more than one VXLAN header"
     for layer in layers:
-        if isinstance(layer, (IP, UDP)) and layer.len > len(bytes(layer)):
-            yield f"{layer.name} says {layer.len} bytes, there are {len(bytes(layer))}"
-        if isinstance(layer, (IP, UDP, TCP, ICMP)) and not (isinstance(layer, UDP) and layer.chksum == 0):
-            again = layer.copy()
-            again.chksum = None
-            if isinstance(layer, (UDP, TCP)):  # their checksum covers addresses of the layer below
-                below = layer.underlayer.copy()
-                below.remove_payload()
-                again = (below / again).payload
-            if type(layer)(bytes(again)).chksum != layer.chksum:
-                yield f"{layer.name} checksum {layer.chksum:#06x} is wrong"
+        length = {IP: lambda: layer.len, UDP: lambda: layer.len, IPv6: lambda: 40 + layer.plen}.get(type(layer))
+        if length and length() > len(bytes(layer)):
+            yield f"{layer.name} says {length()} bytes, there are {len(bytes(layer))}"
+        if isinstance(layer, (IP, UDP, TCP, ICMP, _ICMPv6)) and not has_right_checksum(layer):
+            yield f"{layer.name} checksum {checksum_of(layer):#06x} is wrong"
+
+
+def has_right_checksum(layer):
+    if isinstance(layer, UDP) and layer.chksum == 0:
+        return True
+    if isinstance(layer.underlayer, IPv6ExtHdrFragment) or getattr(layer.underlayer, "frag", 0):
+        return True  # it covers the other fragments too
+    again = layer.copy()
+    setattr(again, "cksum" if isinstance(layer, _ICMPv6) else "chksum", None)
+    if isinstance(layer, (UDP, TCP, _ICMPv6)):  # their checksum covers addresses of the layer below
+        below = layer.underlayer.copy()
+        below.remove_payload()
+        again = (below / again).payload
+    return checksum_of(type(layer)(bytes(again))) == checksum_of(layer)
+
+
+def checksum_of(layer):
+    return layer.cksum if isinstance(layer, _ICMPv6) else layer.chksum
+
+
+def tunnels_in(frame):
+    return sum(isinstance(layer, VXLAN) for layer in layers_of(Ether(frame)))
 
 
 def summary(frame):

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Plays one scenario file against berthd.
 
-    run.py FILE --berthd PATH --berthctl PATH [--backend soft] [--restart]
+    run.py FILE --berthd PATH --berthctl PATH [--restart]
+    run.py FILE --berthd PATH --berthctl PATH --backend mlx5 --pci 0000:3b:00.0 --representors 0-3 --wire NETDEV
 
 Exit code 0: it holds; 1: it does not; 77: it cannot run here (the output says what is missing).
 """
@@ -13,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
+import mlx5  # noqa: E402
 from trial.process import TrialError  # noqa: E402
 from trial.world import World, what_is_missing  # noqa: E402
 
@@ -25,19 +27,19 @@ def missing_for(options):
         import scapy.layers.vxlan  # noqa: F401
     except ImportError:
         missing.append("python3-scapy (tools/deps install test)")
-    if options.backend != "soft":
-        missing.append(f"backend {options.backend}: there is only `soft` so far")
+    if options.backend == "mlx5":
+        missing += mlx5.what_is_missing(options.pci, options.representors)
     if options.restart:
         missing.append("--restart: berthd does not survive a restart yet")
     return missing
 
 
 def play(options):
-    from scenario import parse
+    from scenario import parse, underlay_of
     from stage import Failed, Stage
     title, statements = parse(options.file.read_text())
     print(f"scenario: {title}")
-    with World(f"c{os.getpid()}") as world:
+    with World(f"c{os.getpid()}", underlay=underlay_of(statements)) as world:
         stage = None
         try:
             stage = Stage(world, options.berthd, options.berthctl, ROOT / "tools/certs")
@@ -60,12 +62,18 @@ def main():
     parser.add_argument("--berthd", type=Path, required=True)
     parser.add_argument("--berthctl", type=Path, required=True)
     parser.add_argument("--backend", default="soft", choices=["soft", "mlx5"])
+    parser.add_argument("--pci", help="mlx5: the PF whose eSwitch it is")
+    parser.add_argument("--representors", default="0-3", help="mlx5: VFs that play the VMs, e.g. 0-3 or 0,2")
+    parser.add_argument("--wire", help="mlx5: the netdev at the other end of the PF's cable")
     parser.add_argument("--restart", action="store_true", help="restart berthd between any two lines")
     options = parser.parse_args()
     missing = missing_for(options)
     if missing:
         print("SKIPPED: this needs " + "; ".join(missing))
         return SKIPPED
+    if options.backend == "mlx5":
+        print(f"FAILED: {mlx5.NOT_YET}")
+        return 1
     return play(options)
 
 

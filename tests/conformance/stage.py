@@ -4,19 +4,22 @@ Every expectation waits for its event. A frame that should not arrive is not wai
 that drops it counts it, and once it has, nothing may have arrived anywhere. Frames that nobody expected
 and drops that nobody expected fail the scenario at its end, at the latest.
 """
-import os
 import time
-import re
 from collections import Counter
 
 import frames
+from guest import Guest
+from network import Network, UnknownName
+from remembered import Remembered
+from scenario import per_second
+from streams import Streams
 from trial.agent import Agent
 from trial.process import TrialError, wait_until
-from trial.world import HOST_VTEP, PEER_VTEP, UPLINK, mac_of
-from vhost_port import VhostPort
+from trial.world import UPLINK, mac_of
 from wire import Wire
 
-PATIENCE = 10  # seconds until an event that should come is given up; nothing waits this long when all is well
+JUDGED = ("admit", "inner-mac", "to-agent")  # the first rules that a sound frame meets
+PATIENCE = 20  # seconds until an event that should come is given up; nothing waits this long when all is well
 
 
 class Failed(Exception):
@@ -28,42 +31,61 @@ class Stage:
         self.world = world
         self.agent = Agent(world, berthd, berthctl, certs_tool)
         self.agent.wait_ready()
-        self.wire = Wire(world)
+        host_mac = mac_of(UPLINK, world.host)
+        self.wire = Wire(world, host_mac)
         world.at_end(self.wire.close)
-        self.host_mac = mac_of(UPLINK, world.host)
-        self.vpcs = {}
+        self.network = Network(host={"mac": host_mac, world.underlay: world.host_vtep},
+                               peer={"mac": self.wire.mac, world.underlay: world.peer_vtep})
         self.pushed = None
-        self.places = {}  # name -> {ip, mac, vpc} of a remote or a port
-        self.ports = {}  # name -> VhostPort
+        self.ports = {}  # name -> Guest
         self.attachments = {}
+        self.streams = Streams(self._endpoints)
+        world.at_end(self.streams.stop)
+        self.stream_drops = {}  # stream -> the drops before it began
         self.sent = b""
+        self.checked = None
+        self.burst_count = 1
+        self.burst_start = self.burst_end = None
         self.drops = Counter()
-        self.remembered = None
-        self.remembered_files = Counter()
 
     def play(self, statement):
-        getattr(self, "do_" + statement.verb.replace(" ", "_"))(statement.line, **statement.words)
+        try:
+            getattr(self, "do_" + statement.verb.replace(" ", "_"))(statement.line, **statement.words)
+        except UnknownName as error:
+            raise Failed(str(error)) from None
 
     def finish(self):
+        self.streams.stop()
         self._no_frame_left()
         self._no_drop_unexpected()
         if self.agent.child.stop() != 0:
             raise Failed(f"berthd ended with code {self.agent.child.process.returncode} when asked to stop")
 
+    def do_underlay(self, _, family):
+        assert family == self.world.underlay, "run.py builds the world that the scenario asks for"
+
     # What the controller does.
 
-    def do_vpc(self, _, vpc, vni, subnet, gateway):
-        self.vpcs[vpc] = {"vni": vni, "subnet": subnet, "gateway": gateway, "mappings": [], "policies": []}
+    def do_vpc(self, _, **words):
+        self.network.add_vpc(**words)
 
-    def do_remote(self, _, name, ip, mac, vpc):
-        self.places[name] = {"ip": ip, "mac": mac, "vpc": vpc}
-        self.vpcs[vpc]["mappings"].append({"ip": ip, "mac": mac, "vtep": PEER_VTEP})
+    def do_remote(self, _, **words):
+        self.network.add_remote(**words)
 
-    def do_policy(self, _, vpc, priority, **rule):
-        self.vpcs[vpc]["policies"].append({**rule, "priority": int(priority)})
+    def do_policy(self, _, **words):
+        self.network.add_policy(**words)
 
-    def _push(self):
-        text = vpcs_toml(self.vpcs)
+    def do_route(self, _, **words):
+        self.network.add_route(**words)
+
+    def do_peering(self, _, **words):
+        self.network.add_peering(**words)
+
+    def do_forget(self, _, table, vpc):
+        self.network.vpcs[vpc][table].clear()
+
+    def do_push(self, _=None):
+        text = self.network.toml()
         if text != self.pushed:
             self.agent.push(text)
             self.pushed = text
@@ -71,117 +93,183 @@ class Stage:
             self.drops = self._drops_now()
 
     def _wait_for_routes(self):
-        """A mapping can be programmed only when the kernel knows the next hop's MAC: ARP takes its time."""
-        wanted = sum(len(vpc["mappings"]) for vpc in self.vpcs.values())
+        """A mapping can be programmed only when the kernel knows the next hop's MAC: asking takes its time."""
+        wanted = self.network.tunnelled()
         wait_until(lambda: sum(rule["purpose"] == "mapping" for rule in self.agent.rules()) >= wanted, PATIENCE,
                    f"{wanted} mappings in the eSwitch")
 
     # What the VMaaS does.
 
-    def do_port(self, _, name, ip, mac, vpc):
-        self._push()
-        done = self.agent.attach(f"vm-{name}", vpc, ip, mac)
+    def do_port(self, _, name, ips, mac, vpc, **options):
+        self.do_push()
+        addresses = self.network.add_place(name, ips, mac, vpc)
+        done = self.agent.attach(f"vm-{name}", vpc, addresses, mac, **options)
         if done["state"] != "DONE":
             raise Failed(f"attaching {name}: {done}")
-        self.places[name] = {"ip": ip, "mac": mac, "vpc": vpc}
         self.attachments[name] = done["attachment"]
-        self.ports[name] = VhostPort(done["port"]["socket"])
+        self.ports[name] = Guest(done["port"]["socket"])
         self._wait_for_routes()
 
     def do_detach(self, _, name):
-        self.ports.pop(name).close()
-        self.places.pop(name)
+        with self.streams.between_rounds:
+            self.ports.pop(name).close()
+        self.network.places.pop(name)
         done = self.agent.detach(self.attachments.pop(name))
         if done["state"] != "DONE":
             raise Failed(f"detaching {name}: {done}")
         self.drops = self._drops_now()
 
     def do_remember_host(self, _):
-        self._push()
-        self.remembered = self._host_now()
-        self.remembered_files = self._open_files()
+        self.do_push()
+        self.remembered = Remembered(self.agent)
 
     def do_expect_host_as_remembered(self, _):
-        now = self._host_now()
-        grown = self._grown_files()
-        deadline = time.monotonic() + 3  # berthctl's own connection may still be closing
-        while grown and time.monotonic() < deadline:
-            time.sleep(0.02)
-            grown = self._grown_files()
-        if grown:
-            raise Failed(f"berthd has more open files than remembered: {grown}")
-        for what, before in self.remembered.items():
-            if now[what] != before:
-                gone = "".join(f"\n  gone: {entry}" for entry in before if entry not in now[what])
-                new = "".join(f"\n  new:  {entry}" for entry in now[what] if entry not in before)
-                raise Failed(f"the host's {what} are not as remembered{gone}{new}")
-
-    def _open_files(self):
-        folder = f"/proc/{self.agent.child.pid}/fd"
-        kinds = Counter()
-        for descriptor in os.listdir(folder):
-            try:
-                kinds[os.readlink(f"{folder}/{descriptor}").split(":")[0]] += 1
-            except FileNotFoundError:
-                pass  # closed meanwhile
-        return kinds
-
-    def _grown_files(self):
-        return dict(self._open_files() - self.remembered_files)
-
-    def _host_now(self):
-        return {"rules": sorted(rule["testpmd"] for rule in self.agent.rules()),
-                "attachments": self.agent.list(),
-                "sockets": sorted(os.listdir(self.world.folder / "vhost"))}
+        if why := self.remembered.difference():
+            raise Failed(why)
 
     # Frames.
 
-    def do_send(self, line, name, frame):
-        self._push()
-        place = self.places.get(name)
-        layers = frames.parse(frame, self._resolve)
-        if name == "uplink":
-            layers = self._in_outer(layers)
-        ip = [layer for layer in layers if layer.kind == "ipv4"]
-        if ip and place:
-            ip[0].fields.setdefault("src", place["ip"])
-        self.sent = frames.build(layers, lambda inner: self._ethernet(place, inner), f"line {line}".encode() * 4)
-        (self.wire if name == "uplink" else self.ports[name]).send(self.sent)
+    def do_send(self, line, name, frame, count="1"):
+        self.do_push()
+        make = self._frame_maker(name, frame)
+        self.burst_count = int(count)
+        self.burst_end = self._admitted() + self.burst_count if self.burst_count > 1 else None
+        self.burst_start = time.monotonic()
+        self.checked = None
+        self.sent = make(f"line {line}".encode() * 4)
+        for _ in range(self.burst_count):
+            self._endpoint(name).send(self.sent)
+
+    def do_stream(self, _, stream, name, frame):
+        self.do_push()
+        self.stream_drops[stream] = self._drops_now()
+        self.streams.start(stream, self._endpoint(name), self._frame_maker(name, frame))
 
     def do_expect(self, _, name, frame):
-        wanted = frames.parse(frame, self._resolve)
-        endpoint = self.wire if name == "uplink" else self.ports[name]
-        received = endpoint.receive(PATIENCE)
-        if received is None:
-            self._no_frame_left()
-            raise Failed(f"nothing arrived at {name}; dropped so far: {self._new_drops() or 'nothing'}")
-        why = frames.difference(received, wanted, self.sent) or "; ".join(frames.faults(received))
+        received = self._receive(name)
+        self._check(received, frames.parse(frame, self._resolver(name)))
+
+    def do_expect_stream(self, _, stream, name=None, purpose=None):
+        self.streams.stop()
+        if name:
+            why = self.streams.missing_at(stream, self._endpoint(name), PATIENCE)
+        else:
+            wanted = self.stream_drops[stream][purpose] + self.streams.sent(stream)
+            why = self.streams.seen_anywhere(stream) or self._wait_for_drops(purpose, wanted)
+            self.drops[purpose] = wanted
         if why:
-            raise Failed(f"{why}\n  sent:     {frames.summary(self.sent)}\n  received: {frames.summary(received)}")
+            raise Failed(f"stream {stream}: {why}")
+        print(f"      {self.streams.sent(stream)} frames")
+
+    def do_expect_at_most(self, _, rate, burst, name, frame):
+        """Of the last burst that was sent. A machine under load sends and switches slower, so what passes is
+        held against the time that it really took; nothing is said of how soon it passes."""
+        wanted = frames.parse(frame, self._resolver(name))
+        wait_until(lambda: self._admitted() >= self.burst_end, PATIENCE, "the burst's last frame")
+        admitted = time.monotonic()
+        passed, last = self._receive_all(name, wanted)
+        seconds = max(admitted, last) - self.burst_start  # no limit has judged a frame after this
+        number, unit = per_second(rate)
+        size = frames.innermost_size(self.sent) if unit == "bytes" else 1
+        least, most = int(burst) // size, int((int(burst) + number * seconds) // size)
+        print(f"      {passed} of {self.burst_count} frames passed in {seconds:.3f} s; the limit is {most}, "
+              f"the burst alone {least}")
+        if not least <= passed <= most:
+            raise Failed("that is not within the limit")
+        if passed == self.burst_count:
+            raise Failed("everything passed: too little was offered to tell anything")
+
+    def do_expect_all_of_it_at(self, _, name, frame):
+        wanted = frames.parse(frame, self._resolver(name))
+        for _ in range(self.burst_count):
+            self._check(self._receive(name), wanted)
 
     def do_expect_dropped_by(self, _, purpose):
-        wanted = self.drops[purpose] + 1
-        try:
-            wait_until(lambda: self._drops_now()[purpose] >= wanted, PATIENCE, f"a drop by {purpose}")
-        except TrialError:
+        if why := self._wait_for_drops(purpose, self.drops[purpose] + self.burst_count):
             self._no_frame_left()
-            raise Failed(f"not dropped by {purpose}; drops: {self._new_drops() or 'none at all'}") from None
-        self.drops[purpose] += 1
+            raise Failed(why)
+        self.drops[purpose] += self.burst_count
         self._no_frame_left()
         self._no_drop_unexpected()
 
     def do_expect_counter(self, _, name, counter, value):
         def read():
             return self.agent.counters(self.attachments[name])[counter]
-        try:
-            wait_until(lambda: read() == int(value), PATIENCE, counter)
-        except TrialError:
-            raise Failed(f"{counter} of {name} is {read()}, not {value}") from None
+        self._wait_for_value(read, int(value), f"{counter} of {name}")
+
+    def do_expect_rule(self, _, purpose, vpc, key, packets, bytes):
+        tag = f"tag data is {self.network.vpcs[vpc]['vni']} "
+
+        def read():
+            found = [rule for rule in self.agent.rules()
+                     if rule["purpose"] == purpose and tag in rule["testpmd"] and f" {key} /" in rule["testpmd"]]
+            if len(found) != 1:
+                raise Failed(f"{len(found)} rules {purpose} of {vpc} for {key}")
+            return int(found[0]["packets"]), int(found[0]["bytes"])
+        self._wait_for_value(read, (int(packets), int(bytes)), f"(packets, bytes) of {purpose} for {key}")
 
     # Helpers, from high level to low.
 
+    def _frame_maker(self, name, text):
+        """A function from a payload to the frame of this text, sent by `name`."""
+        place = self.network.places.get(name)
+        layers = frames.parse(text, self._resolver(name))
+        if name == "uplink" and layers[0].name == "vxlan":  # stands for a packet of the peer to the host
+            outer = f"eth peer > host / {self.world.underlay} peer > host / udp 50000 > 4789"
+            layers = [*frames.parse(outer, self._resolver(name)), *layers]
+        own = next((layer for layer in layers if layer.name in frames.IP_KINDS), None)
+        if own and place and own.name in place:
+            own.fields.setdefault("src", place[own.name])
+        for layer in layers:
+            if layer.name == "arp" and place:
+                layer.fields.setdefault("psrc", place["ipv4"])
+        return lambda payload: frames.build(layers, lambda ip: self.network.ethernet(place, ip), payload)
+
+    def _check(self, received, wanted):
+        if (received, wanted) == self.checked:  # the frames of a burst are alike
+            return
+        why = (frames.difference(received, wanted, self.sent) or
+               "; ".join(frames.faults(received, 1 + frames.tunnels_in(self.sent))))
+        if why:
+            raise Failed(f"{why}\n  sent:     {frames.summary(self.sent)}\n  received: {frames.summary(received)}")
+        self.checked = (received, wanted)
+
+    def _receive(self, name):
+        received = self._endpoint(name).receive(PATIENCE)
+        if received is None:
+            self._no_frame_left()
+            raise Failed(f"nothing arrived at {name}; dropped so far: {self._new_drops() or 'nothing'}")
+        return received
+
+    def _admitted(self):
+        """How many frames the eSwitch has judged so far: its first tables count them before any meter."""
+        return sum(int(rule["packets"]) for rule in self.agent.rules()
+                   if rule["purpose"] in JUDGED)
+
+    def _receive_all(self, name, wanted):
+        """(how many came, when the last one did) of a burst that has been judged. One that comes later than
+        this waits for still fails the scenario, at its end."""
+        count, last = 0, self.burst_start
+        while received := self._endpoint(name).receive(0.3):
+            count, last = count + 1, time.monotonic()
+            self._check(received, wanted)
+        return count, last
+
+    def _wait_for_value(self, read, wanted, what):
+        try:
+            wait_until(lambda: read() == wanted, PATIENCE, what)
+        except TrialError:
+            raise Failed(f"{what} is {read()}, not {wanted}") from None
+
+    def _wait_for_drops(self, purpose, wanted):
+        try:
+            wait_until(lambda: self._drops_now()[purpose] >= wanted, PATIENCE, f"a drop by {purpose}")
+        except TrialError:
+            return f"not dropped by {purpose}; drops: {self._new_drops() or 'none at all'}"
+        return None
+
     def _no_frame_left(self):
-        for name, endpoint in [("the uplink", self.wire), *self.ports.items()]:
+        for name, endpoint in self._endpoints():
             frame = endpoint.receive(0)
             if frame:
                 raise Failed(f"a frame nobody expected at {name}: {frames.summary(frame)}")
@@ -200,39 +288,14 @@ class Stage:
                 drops[rule["purpose"]] += int(rule["packets"])
         return drops
 
-    def _resolve(self, kind, name):
-        own = {"host": {"ip": HOST_VTEP, "mac": self.host_mac}, "peer": {"ip": PEER_VTEP, "mac": self.wire.mac},
-               "gateway": {"ip": "10.1.0.1", "mac": frames.GATEWAY_MAC}}
-        place = own.get(name) or self.places.get(name)
-        if place:
-            return place["mac" if kind == "eth" else "ip"]
-        if not re.fullmatch(r"[0-9.]+|[0-9a-f:]{17}", name):
-            raise Failed(f"nothing is called '{name}'")
-        return name
+    def _endpoints(self):
+        return [("uplink", self.wire), *self.ports.items()]
 
-    def _in_outer(self, layers):
-        """A text that begins with vxlan stands for a packet of the peer to the host."""
-        if layers[0].kind != "vxlan":
-            return layers
-        return [*frames.parse("eth peer > host / ipv4 peer > host / udp 50000 > 4789", self._resolve), *layers]
+    def _endpoint(self, name):
+        if name != "uplink" and name not in self.ports:
+            raise Failed(f"'{name}' is not a port")
+        return self.wire if name == "uplink" else self.ports[name]
 
-    def _ethernet(self, place, ip):
-        """Addresses of a frame whose text names none: of who has its IP addresses, else the gateway's."""
-        fields = ip.fields if ip else {}
-        of = {other["ip"]: other["mac"] for other in self.places.values()
-              if not place or other["vpc"] == place["vpc"]}
-        return {"src": place["mac"] if place else of.get(fields.get("src"), frames.GATEWAY_MAC),
-                "dst": of.get(fields.get("dst"), frames.GATEWAY_MAC)}
-
-
-def vpcs_toml(vpcs):
-    lines = []
-    for name, vpc in vpcs.items():
-        lines += ["[[vpc]]", f'id = "{name}"', f"vni = {vpc['vni']}",
-                  "[[vpc.subnet]]", f'prefix = "{vpc["subnet"]}"', f'gateway = "{vpc["gateway"]}"']
-        for table, entries in (("mapping", vpc["mappings"]), ("policy", vpc["policies"])):
-            for entry in entries:
-                lines.append(f"[[vpc.{table}]]")
-                lines += [f"{key} = {value}" if isinstance(value, int) else f'{key} = "{value}"'
-                          for key, value in entry.items()]
-    return "\n".join(lines) + "\n"
+    def _resolver(self, name):
+        vpc = self.network.places.get(name, {}).get("vpc")
+        return lambda kind, other: self.network.resolve(kind, other, vpc)

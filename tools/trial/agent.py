@@ -4,7 +4,7 @@ import os
 import subprocess
 
 from .process import TrialError, run
-from .world import HOST_VTEP, UPLINK
+from .world import UPLINK
 
 TRUST_DOMAIN = "berth.test"
 
@@ -48,7 +48,7 @@ class Agent:
         (folder / "vhost").mkdir()
         self.config = folder / "berthd.toml"
         self.config.write_text(CONFIG.format(port=0, folder=folder, trust_domain=TRUST_DOMAIN,
-                                             uplink=UPLINK, vtep=HOST_VTEP, level=level))
+                                             uplink=UPLINK, vtep=world.host_vtep, level=level))
         self.child = world.spawn("berthd", [berthd, "--config", self.config], netns=world.host)
 
     def wait_ready(self):
@@ -90,8 +90,13 @@ class Agent:
         path.write_text(text)
         return self.call("controller", "vpc", "push", path)
 
-    def attach(self, vm, vpc, address, mac):
-        return self.ask("vmaas", "attach", "--vm", vm, "--vpc", vpc, "--ip", address, "--mac", mac)[-1]
+    def attach(self, vm, vpc, addresses, mac, mtu=None, from_vm=None, to_vm=None):
+        """`addresses`: one, or a list with one of each family. `from_vm` and `to_vm`: rates like "10Mbit"."""
+        addresses = [addresses] if isinstance(addresses, str) else addresses
+        options = {"--mtu": mtu, "--max-rate-from-vm": from_vm, "--max-rate-to-vm": to_vm}
+        words = [word for address in addresses for word in ("--ip", address)]
+        words += [word for option, value in options.items() if value is not None for word in (option, value)]
+        return self.ask("vmaas", "attach", "--vm", vm, "--vpc", vpc, "--mac", mac, *words)[-1]
 
     def detach(self, attachment):
         return self.ask("vmaas", "detach", attachment)[-1]

@@ -3,20 +3,24 @@ no learning, each VM of our host known by a static neighbour and a static forwar
 import re
 
 from .process import run
-from .world import HOST_VTEP, PEER_VTEP, ip
+from .world import HOST_VTEP, PEER_VTEP, allow_ipv6, ip
 
 
 class PeerVm:
     """A VM of a VPC on the other host: a namespace of its own, because VPCs overlap in addresses."""
 
-    def __init__(self, world, vpc, vni, address, mac):
+    def __init__(self, world, vpc, vni, address, mac, ipv6=None):
         self.netns = world.add_namespace(vpc)
         device = f"vx{vni}"
         # Made in the other host's namespace and moved: its outside stays on the underlay there.
         ip([f"link add {device} mtu 1500 address {mac} type vxlan id {vni} dstport 4789 "
             f"local {PEER_VTEP} nolearning",
             f"link set {device} netns {self.netns} name eth0"], netns=world.peer)
-        ip([f"address add {address}/24 dev eth0", "link set eth0 up"], netns=self.netns)
+        addresses = [f"address add {address}/24 dev eth0"]
+        if ipv6:
+            allow_ipv6("eth0", self.netns)
+            addresses.append(f"address add {ipv6}/64 dev eth0 nodad")
+        ip([*addresses, "link set eth0 up"], netns=self.netns)
 
     def knows(self, address, mac):
         """A VM behind our host's VTEP, as the controller would announce it."""

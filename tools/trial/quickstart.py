@@ -136,7 +136,7 @@ class Demonstration:
         self.screen.section(f"vm-blue sends {SPOOFED} packets from {WRONG_SOURCE}, which is not its address")
         attachment = self.done[BLUE]["attachment"]
         before = self.agent.counters(attachment)["spoof_dropped_packets"]
-        self.guests[BLUE].send_spoofed(SPOOFED)
+        self.guests[BLUE].send(SPOOFED)
 
         def dropped():
             return self.agent.counters(attachment)["spoof_dropped_packets"] - before

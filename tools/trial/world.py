@@ -3,7 +3,7 @@
     with World("quickstart") as world: ...   # processes, namespaces and folder end with it
 
        berth-NAME-host           berth-NAME-peer
-       berth-up0 192.0.2.1  ---  eth0 192.0.2.2
+       berth-up0 192.0.2.1  ---  eth0 192.0.2.2       (an IPv6 underlay: 2001:db8:ffff::1 and ::2)
 
 The machine's own network is not touched: its addresses may well be those of the trial.
 """
@@ -21,7 +21,8 @@ from .process import Child, TrialError, netns_prefix, run
 UPLINK = "berth-up0"
 HOST_VTEP = "192.0.2.1"
 PEER_VTEP = "192.0.2.2"
-UNDERLAY_MTU = 1600  # 1500 for the tenants and 50 for the tunnel
+VTEPS = {"ipv4": (HOST_VTEP, PEER_VTEP, 24), "ipv6": ("2001:db8:ffff::1", "2001:db8:ffff::2", 64)}
+UNDERLAY_MTU = 1600  # 1500 for the tenants and 50 for the tunnel (70 on IPv6)
 CLONE_NEWNET = 0x40000000
 
 NEEDED = ("ip", "bridge", "ethtool", "ping", "tshark", "openssl", "dpdk-testpmd", "setpriv", "nsenter")
@@ -67,9 +68,18 @@ def mac_of(device, netns):
     return json.loads(run("ip", "-j", "link", "show", device, netns=netns).stdout)[0]["address"]
 
 
+def allow_ipv6(device, netns):
+    """Neighbour discovery, but no router solicitations and no waiting for duplicates."""
+    settings = (("router_solicitations", 0), ("accept_dad", 0), ("disable_ipv6", 0))
+    writes = [f"echo {value} > /proc/sys/net/ipv6/conf/{device}/{name}" for name, value in settings]
+    run("sh", "-ec", "; ".join(writes), netns=netns)
+
+
 class World:
-    def __init__(self, name, outlives=False):
+    def __init__(self, name, outlives=False, underlay="ipv4"):
         assert name.isalnum(), "a trial's name is part of its namespaces' names"
+        self.underlay = underlay
+        self.host_vtep, self.peer_vtep, self._vtep_prefix = VTEPS[underlay]
         self.name = name
         self.folder = leftovers.ROOT / name
         self.host = f"berth-{name}-host"
@@ -132,8 +142,11 @@ class World:
         self.add_namespace("peer")
         ip([f"link add {UPLINK} mtu {UNDERLAY_MTU} type veth "
             f"peer name eth0 mtu {UNDERLAY_MTU} netns {self.peer}"], netns=self.host)
-        ip([f"address add {HOST_VTEP}/24 dev {UPLINK}", f"link set {UPLINK} up"], netns=self.host)
-        ip([f"address add {PEER_VTEP}/24 dev eth0", "link set eth0 up"], netns=self.peer)
+        for device, netns, vtep in ((UPLINK, self.host, self.host_vtep), ("eth0", self.peer, self.peer_vtep)):
+            if self.underlay == "ipv6":
+                allow_ipv6(device, netns)
+            ip([f"address add {vtep}/{self._vtep_prefix} dev {device}{' nodad' if self.underlay == 'ipv6' else ''}",
+                f"link set {device} up"], netns=netns)
         # A veth leaves checksums and segmentation to hardware it does not have.
         for device, netns in ((UPLINK, self.host), ("eth0", self.peer)):
             run("ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off", "gro", "off", netns=netns)

@@ -161,6 +161,28 @@ TEST(Compile, BehindARuleThatDeniesPortsNoFragmentPasses) {
   }
 }
 
+TEST(Compile, BehindARuleThatDeniesAProtocolNoIpv6ExtensionHeaderPasses) {
+  Vpc vpc = blue();
+  vpc.subnets.push_back({prefix("2001:db8:1::/64"), ip("2001:db8:1::1")});
+  vpc.policy = {
+      {Direction::kEgress, 1, Verdict::kAllow, std::nullopt, prefix("2001:db8:1::/96"), std::nullopt},
+      {Direction::kEgress, 2, Verdict::kDeny, 6, std::nullopt, std::nullopt},
+      {Direction::kEgress, 3, Verdict::kDeny, 17, std::nullopt, std::nullopt},
+      {Direction::kIngress, 1, Verdict::kDeny, std::nullopt, prefix("2001:db8:2::/64"), std::nullopt},
+      {Direction::kIngress, 2, Verdict::kDeny, 6, prefix("10.1.0.0/24"), std::nullopt}};
+  constexpr std::uint8_t kDestinationOptions = 60;
+  std::vector<std::uint32_t> priorities;
+  for (const Rule& rule : compile_vpc(vpc, {}, kUnderlay)) {
+    if (rule.key.match.ip_protocol != kDestinationOptions) continue;
+    EXPECT_EQ(rule.key.group, group::kEgressPolicy) << format_rule_body(rule, berth_numbering);
+    EXPECT_EQ(rule.key.match.ip, IpFamily::kV6);
+    EXPECT_EQ(rule.purpose, Purpose::kEgressDeny);
+    priorities.push_back(rule.key.priority);
+  }
+  // With the first rule that denies a protocol, so behind what comes before it.
+  EXPECT_EQ(priorities, std::vector<std::uint32_t>{priority::kPolicyFirst + 1});
+}
+
 TEST(Compile, APeeringNeedsBothSidesAndLetsOnlyItsPrefixesThrough) {
   Vpc vpc = blue();
   Vpc peer = make_vpc("green", 7002);

@@ -1,0 +1,26 @@
+"""The guest of a scenario: a virtio driver that does not mind what its gateway says unasked."""
+import time
+
+from kinds import GATEWAY_MAC
+from vhost_port import VhostPort
+
+ALL_NODES = bytes.fromhex("333300000001")
+GATEWAY = bytes.fromhex(GATEWAY_MAC.replace(":", ""))
+ICMPV6_TYPE_AT = 14 + 40
+ROUTER_ADVERTISEMENT = 134
+
+
+class Guest(VhostPort):
+    def receive(self, timeout):
+        """The next frame but for router advertisements to all nodes: the gateway sends one whenever what it
+        has to say changes, and that may be before or after the guest connects."""
+        deadline = time.monotonic() + timeout
+        while frame := super().receive(max(0, deadline - time.monotonic())):
+            if not is_announcement(frame):
+                return frame
+        return None
+
+
+def is_announcement(frame):
+    return (frame[:12] == ALL_NODES + GATEWAY and frame[12:14] == b"\x86\xdd" and
+            frame[ICMPV6_TYPE_AT] == ROUTER_ADVERTISEMENT)
