@@ -55,7 +55,7 @@ std::set<VpcId> with_peers(std::set<VpcId> ids, const VpcStore& vpcs) {
 }  // namespace
 
 Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::FunctionDriver& driver,
-             std::vector<host::Function> functions, AgentSettings settings)
+             std::vector<host::Function> functions, StateDb& state, AgentSettings settings)
     : eswitch_(eswitch),
       vpcs_(executor),
       operations_(executor),
@@ -72,16 +72,9 @@ Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::
                 .reconciler = reconciler_,
                 .functions = functions_,
                 .driver = driver,
+                .state = state,
                 .underlay_mtu_bytes = settings.underlay_mtu_bytes,
                 .vpc_wait = settings.vpc_wait} {}
-
-Task<void> Agent::start() {
-  const std::vector<Scope> host = {{.kind = Scope::Kind::kHost}};
-  const auto ensured = co_await reconciler_.ensure(host);
-  if (!ensured) co_return pass(ensured, "program the uplink");
-  tasks_.spawn("lift quarantines", lift_quarantines(services_, quarantine_interval_));
-  co_return Result<void>();
-}
 
 asio::awaitable<void> Agent::stop() {
   tasks_.cancel();
@@ -187,6 +180,10 @@ Task<std::vector<dataplane::ResourceError>> Agent::run_push(VpcPush push) {
   vpcs_.stage(push.vpcs);
   const auto ensured = co_await ensure_vpcs(changed);
   if (!ensured) errors.push_back({"", ensured.error()});
+  if (errors.empty()) {
+    const auto saved = co_await services_.state.save_vpcs(push.vpcs, changed, push.version);
+    if (!saved) errors.push_back({"", saved.error()});
+  }
   // VMs that were attached meanwhile fit what was accepted before; they must fit this, too.
   if (errors.empty()) errors = check_push(*push.vpcs, attachments_.list(), vtep());
   if (errors.empty()) {
@@ -194,6 +191,8 @@ Task<std::vector<dataplane::ResourceError>> Agent::run_push(VpcPush push) {
     co_return errors;
   }
   vpcs_.unstage();
+  const auto saved_back = co_await services_.state.save_vpcs(vpcs_.snapshot(), changed, vpcs_.version());
+  if (!saved_back) errors.push_back({"", saved_back.error().in("and back again")});
   const auto restored = co_await ensure_vpcs(changed);
   if (!restored) errors.push_back({"", restored.error().in("and back again")});
   co_return errors;
@@ -230,6 +229,8 @@ std::set<IpAddress> Agent::wanted_vteps() const {
 Task<void> Agent::set_next_hops(std::map<IpAddress, MacAddress> next_hops) {
   if (next_hops_are_programmed_ && next_hops == reconciler_.underlay().next_hops) co_return Result<void>();
   next_hops_are_programmed_ = false;
+  const auto saved = co_await services_.state.save_next_hops(next_hops);
+  if (!saved) co_return pass(saved);
   reconciler_.set_next_hops(std::move(next_hops));
   std::set<VpcId> all;
   for (const auto& [id, vpc] : vpcs_.all()) all.insert(id);

@@ -45,12 +45,16 @@ struct VpcPush {
 
 class Agent {
  public:
-  // `eswitch` and `driver` outlive the agent.
+  // `eswitch`, `driver` and `state` outlive the agent.
   Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::FunctionDriver& driver,
-        std::vector<host::Function> functions, AgentSettings settings);
+        std::vector<host::Function> functions, StateDb& state, AgentSettings settings);
 
-  // Programs what every host needs. Once, before anything else.
-  Task<void> start();
+  // Once, before anything else: takes up what a former process left (load() of the same StateDb), makes the
+  // eSwitch hold it, and finishes attaches and detaches that were half-way. FAILED_PRECONDITION
+  // (STATE_IS_ANOTHERS) when the eSwitch holds functions' rules and `saved` knows no attachment.
+  Task<Adoption> start(SavedState saved);
+  // For an eSwitch that has been away.
+  Task<Adoption> resync() { return reconciler_.resync(); }
   // Cancels what runs and waits for it. Rules stay as they are.
   asio::awaitable<void> stop();
 
@@ -89,6 +93,9 @@ class Agent {
   // Every fault that can be seen without touching anything.
   std::vector<dataplane::ResourceError> check(const VpcPush& push, const std::set<VpcId>& changed) const;
   Task<void> ensure_vpcs(std::set<VpcId> ids);
+  Result<void> restore(const SavedState& saved);
+  Task<void> check_strangers(bool is_empty);
+  void resume(const SavedAttachment& saved);
 
   dataplane::Eswitch& eswitch_;
   AttachmentStore attachments_;

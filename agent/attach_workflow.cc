@@ -36,6 +36,15 @@ AttachWorkflow::AttachWorkflow(Services& services, AttachIntent intent)
       fingerprint_(fingerprint(intent_)),
       id_(AttachmentId::trusted(random_id("att"))) {}
 
+AttachWorkflow::AttachWorkflow(Services& services, const SavedAttachment& halfway)
+    : services_(services),
+      intent_(halfway.attachment.intent),
+      fingerprint_(halfway.fingerprint),
+      id_(halfway.attachment.id),
+      operation_(halfway.operation) {
+  services_.operations.resume(operation_, OperationKind::kAttach, halfway.request, fingerprint_, id_);
+}
+
 Task<Operation> AttachWorkflow::accept() {
   const auto taken = co_await take_steps<AttachWorkflow>(*this, AttachSteps::kAccept, records_);
   if (!taken)
@@ -48,8 +57,11 @@ Task<Operation> AttachWorkflow::accept() {
 }
 
 asio::awaitable<void> AttachWorkflow::run() {
-  const auto taken =
-      co_await take_steps<AttachWorkflow>(*this, AttachSteps::kRun, services_.operations.steps(operation_));
+  auto taken = co_await save();
+  if (taken) {
+    auto& records = services_.operations.steps(operation_);
+    taken = co_await take_steps<AttachWorkflow>(*this, AttachSteps::kRun, records);
+  }
   if (taken) {
     services_.operations.finish(operation_, std::nullopt, attachment());
     log_event(LogLevel::kInfo, "attached", {{"vm", intent_.vm}, {"vpc", intent_.vpc}, {"attachment", id_}});
@@ -128,8 +140,15 @@ Task<StepOutcome> AttachWorkflow::verify() {
 
 Task<StepOutcome> AttachWorkflow::report() {
   attachment().state = AttachmentState::kAttached;
+  const auto saved = co_await save();
+  if (!saved) co_return pass(saved);
   services_.endpoints.append({EndpointEvent::Kind::kAttached, intent_});
   co_return done();
+}
+
+Task<void> AttachWorkflow::save() {
+  const SavedAttachment now{attachment(), operation_, intent_.request, fingerprint_};
+  co_return co_await services_.state.save(now);
 }
 
 Task<StepOutcome> AttachWorkflow::set_gate(Gate gate, std::string detail) {

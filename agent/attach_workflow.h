@@ -11,6 +11,8 @@ namespace berth::agent {
 class AttachWorkflow {
  public:
   AttachWorkflow(Services& services, AttachIntent intent);
+  // To be run() only: an attach that a former process had accepted, and that is in the tables again.
+  AttachWorkflow(Services& services, const SavedAttachment& halfway);
 
   // The part that may refuse: admit and resolve. Until it has succeeded nothing has changed; then the
   // attachment exists and its function is leased. Returns the operation, which the caller must run().
@@ -33,6 +35,7 @@ class AttachWorkflow {
   Task<StepOutcome> report();
 
   Task<StepOutcome> set_gate(Gate gate, std::string detail);
+  Task<void> save();
   Attachment& attachment() { return *services_.attachments.find(id_); }
   friend struct AttachSteps;
 

@@ -25,13 +25,17 @@ struct Config {
     IpAddress vtep;      // an address of that device
   } underlay;
   struct EswitchConfig {
-    std::string kind = "embedded";
+    std::string kind = "embedded";  // or "remote": berth-eswitchd holds it
+    std::filesystem::path socket;   // of berth-eswitchd; only "remote"
     std::uint16_t functions = 0;
     std::filesystem::path socket_dir;
     bool hugepages = false;
     // Which of mlx5's engines the rules are made for: "sws" (synchronous rte_flow) or "hws" (templates).
     std::string steering = "sws";
   } eswitch;
+  struct AgentConfig {
+    std::filesystem::path state_dir;  // empty: a restart forgets everything; not with "remote"
+  } agent;
   struct Attach {
     std::uint32_t vpc_wait_ms = 1000;  // how long an attach waits for its VPC to become known
   } attach;

@@ -1,5 +1,6 @@
 #include "agent/detach_workflow.h"
 
+#include "agent/random_id.h"
 #include "base/log.h"
 
 #include <array>
@@ -20,6 +21,14 @@ struct DetachSteps {
 DetachWorkflow::DetachWorkflow(Services& services, AttachmentId attachment)
     : services_(services), id_(std::move(attachment)) {}
 
+DetachWorkflow::DetachWorkflow(Services& services, const SavedAttachment& halfway)
+    : services_(services),
+      id_(halfway.attachment.id),
+      operation_(halfway.operation),
+      request_(halfway.request) {
+  services_.operations.resume(operation_, OperationKind::kDetach, request_, halfway.fingerprint, id_);
+}
+
 Result<Operation> DetachWorkflow::accept(RequestId request) {
   const auto known = services_.attachments.get(id_);
   if (!known) return pass(known);
@@ -32,6 +41,7 @@ Result<Operation> DetachWorkflow::accept(RequestId request) {
                 fmt::format("{} is being attached or detached", id_));
   }
   attachment().state = AttachmentState::kDetaching;
+  request_ = request;
   const auto now = std::chrono::steady_clock::now();
   const Operation& operation =
       services_.operations.begin(OperationKind::kDetach, std::move(request), fingerprint(id_), id_, now);
@@ -41,7 +51,12 @@ Result<Operation> DetachWorkflow::accept(RequestId request) {
 
 asio::awaitable<void> DetachWorkflow::run() {
   const AttachIntent intent = attachment().intent;
-  const auto given_back = co_await give_back(services_.operations.steps(operation_));
+  auto given_back = co_await save();
+  if (given_back) {
+    given_back = co_await give_back(services_.operations.steps(operation_));
+  } else {
+    attachment().state = AttachmentState::kAttached;  // nothing has happened, and nothing is on the disk
+  }
   const Attachment* left = services_.attachments.find(id_);
   const auto result = left != nullptr ? std::optional(*left) : std::nullopt;
   if (!given_back) {
@@ -90,6 +105,8 @@ Task<StepOutcome> DetachWorkflow::reset() {
 Task<StepOutcome> DetachWorkflow::release() {
   const auto opened = co_await set_gate(Gate::kNone);
   if (!opened) co_return opened;
+  const auto erased = co_await services_.state.erase(id_);
+  if (!erased) co_return pass(erased);
   const auto index = attachment().function.index;
   if (attachment().state == AttachmentState::kQuarantined) {
     services_.functions.lift_quarantine(index);
@@ -115,8 +132,17 @@ Task<void> DetachWorkflow::quarantine() {
     services_.functions.quarantine(attachment().function.index);
   }
   const auto withdrawn = co_await withdraw();
+  (void)co_await save();  // else a restart takes the steps again and comes here again
   if (!withdrawn) co_return pass(withdrawn);
   co_return Result<void>();
+}
+
+// Of an attachment that this workflow did not begin to detach, the operation does not matter any more.
+Task<void> DetachWorkflow::save() {
+  const auto operation = operation_.empty() ? OperationId::trusted(random_id("op")) : operation_;
+  const auto request = request_.empty() ? attachment().intent.request : request_;
+  const SavedAttachment now{attachment(), operation, request, fingerprint(id_)};
+  co_return co_await services_.state.save(now);
 }
 
 asio::awaitable<void> lift_quarantines(Services& services, std::chrono::milliseconds interval) {

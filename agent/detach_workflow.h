@@ -11,6 +11,9 @@ class DetachWorkflow {
  public:
   DetachWorkflow(Services& services, AttachmentId attachment);
 
+  // To be run() only: a detach that a former process had accepted.
+  DetachWorkflow(Services& services, const SavedAttachment& halfway);
+
   // Refuses (FAILED_PRECONDITION, ATTACHMENT_BUSY) while another operation has the attachment.
   Result<Operation> accept(RequestId request);
 
@@ -34,12 +37,15 @@ class DetachWorkflow {
 
   Task<StepOutcome> set_gate(Gate gate);
   Task<void> quarantine();
+  Task<void> save();
   Attachment& attachment() { return *services_.attachments.find(id_); }
   friend struct DetachSteps;
 
   Services& services_;
   AttachmentId id_;
+  // Of a detach that was asked for; empty where it undoes an attach or tries again.
   OperationId operation_;
+  RequestId request_;
 };
 
 // Watches quarantined functions and gives each back when it has become clean. Runs until cancelled.

@@ -4,10 +4,12 @@
 #include "agent/admission.h"
 #include "agent/agent.h"
 #include "agent/config.h"
+#include "agent/state_db.h"
 #include "agent/underlay_tracker.h"
 #include "base/log.h"
 #include "dataplane/dpdk/embedded_eswitch.h"
 #include "dataplane/pipeline.h"
+#include "dataplane/remote/remote_eswitch.h"
 #include "dataplane/rule.h"
 #include "host/netlink/link.h"
 #include "host/netlink/neighbours.h"
@@ -23,6 +25,8 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <unistd.h>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -33,11 +37,15 @@ namespace berth {
 namespace {
 
 using dataplane::dpdk::EmbeddedEswitch;
+using dataplane::remote::RemoteEswitch;
 
 constexpr std::chrono::milliseconds kGuestDisconnectWait{2000};
 // How long running calls may go on when berthd stops. Watches and controllers' streams never end by
 // themselves, everything else takes milliseconds.
 constexpr std::chrono::milliseconds kDrain{500};
+// How long a start waits for berth-eswitchd.
+constexpr std::chrono::seconds kHolderWait{10};
+constexpr std::chrono::seconds kResyncInterval{1};
 
 // The device exists, is up, has the tunnel address, and leaves room for the tunnel's headers.
 Result<host::LinkState> check_uplink(const agent::Config& config) {
@@ -61,34 +69,30 @@ Result<host::LinkState> check_uplink(const agent::Config& config) {
   return link;
 }
 
-// One vhost-user socket a function; sockets of a killed predecessor are removed.
-Result<std::vector<host::Function>> make_functions(const agent::Config& config) {
-  std::error_code error;
-  std::filesystem::create_directories(config.eswitch.socket_dir, error);
-  if (error) {
-    return fail(Code::kFailedPrecondition, "SOCKET_DIR",
-                fmt::format("{}: {}", config.eswitch.socket_dir.string(), error.message()));
-  }
+std::vector<host::Function> make_functions(const agent::Config& config) {
   std::vector<host::Function> functions;
   for (std::uint16_t i = 0; i < config.eswitch.functions; ++i) {
-    const auto socket = config.eswitch.socket_dir / fmt::format("vf{}.sock", i);
-    std::filesystem::remove(socket, error);
+    const auto socket = dataplane::dpdk::function_socket(config.eswitch.socket_dir, i);
     functions.push_back({.index = i, .socket = socket.string()});
   }
   return functions;
 }
 
-Result<std::unique_ptr<EmbeddedEswitch>> open_eswitch(const agent::Config& config,
-                                                      const std::vector<host::Function>& functions) {
-  dataplane::dpdk::SoftEswitchOptions options{
-      .uplink = dataplane::dpdk::af_packet_backing(config.underlay.device),
-      .use_hugepages = config.eswitch.hugepages,
-      .steering = config.eswitch.steering == "hws" ? dataplane::dpdk::SteeringMode::kHardware
-                                                   : dataplane::dpdk::SteeringMode::kSoftware};
-  for (const host::Function& function : functions) {
-    options.functions.push_back(dataplane::dpdk::vhost_user_backing(function.index, function.socket));
-  }
-  return EmbeddedEswitch::open_soft(options);
+Result<std::unique_ptr<EmbeddedEswitch>> open_embedded(const agent::Config& config) {
+  const auto options =
+      dataplane::dpdk::prepare_ports({.device = config.underlay.device,
+                                      .functions = config.eswitch.functions,
+                                      .socket_dir = config.eswitch.socket_dir,
+                                      .use_hugepages = config.eswitch.hugepages,
+                                      .steering = dataplane::dpdk::steering_called(config.eswitch.steering)});
+  if (!options) return pass(options);
+  return EmbeddedEswitch::open_soft(*options);
+}
+
+Result<agent::StateDb> open_state(const agent::Config& config) {
+  if (!config.agent.state_dir.empty()) return agent::StateDb::open(config.agent.state_dir);
+  log_event(LogLevel::kWarning, "no state_dir: a restart forgets every attachment");
+  return agent::StateDb();
 }
 
 rpc::ServerOptions server_options(const agent::Config& config) {
@@ -99,17 +103,67 @@ rpc::ServerOptions server_options(const agent::Config& config) {
           .limits = {.drain = kDrain}};
 }
 
+void log_adoption(const agent::Adoption& adopted, std::chrono::steady_clock::time_point begun) {
+  const auto took = std::chrono::steady_clock::now() - begun;
+  log_event(LogLevel::kInfo, "eswitch in step",
+            {{"rules", adopted.wanted_count},
+             {"read", adopted.read_count},
+             {"added", adopted.added_count},
+             {"removed", adopted.removed_count},
+             {"ms", std::chrono::duration_cast<std::chrono::milliseconds>(took).count()}});
+}
+
+// The first session, or why there is none: nothing can be done without.
+Task<void> wait_for_holder(RemoteEswitch& eswitch) {
+  const auto give_up = std::chrono::steady_clock::now() + kHolderWait;
+  while (!eswitch.has_session()) {
+    const auto left = give_up - std::chrono::steady_clock::now();
+    const auto woken = co_await with_deadline(left, eswitch.session_changed().wait());
+    const bool is_final = !woken || eswitch.why_away().code != Code::kUnavailable;
+    if (is_final && !eswitch.has_session()) co_return std::unexpected(eswitch.why_away());
+  }
+  co_return Result<void>();
+}
+
+// After every absence of the holder, until cancelled: what it holds is compared, and made right.
+asio::awaitable<void> follow_holder(agent::Agent& agent, RemoteEswitch& eswitch,
+                                    std::uint64_t epoch_in_step) {
+  auto instance = eswitch.instance();
+  while (true) {
+    if (!eswitch.has_session() || eswitch.epoch() == epoch_in_step) {
+      if (!eswitch.has_session())
+        log_event(LogLevel::kError, "rule holder away", {{"why", eswitch.why_away().message}});
+      if (!co_await eswitch.session_changed().wait()) co_return;
+      continue;
+    }
+    const auto epoch = eswitch.epoch();
+    const auto begun = std::chrono::steady_clock::now();
+    const bool is_new = std::exchange(instance, eswitch.instance()) != eswitch.instance();
+    log_event(LogLevel::kInfo, "rule holder back", {{"started_anew", is_new}});
+    const auto adopted = co_await agent.resync();
+    if (adopted) {
+      epoch_in_step = epoch;
+      log_adoption(*adopted, begun);
+      continue;
+    }
+    log_event(LogLevel::kError, "eswitch out of step", {{"error", adopted.error().message}});
+    if (!co_await sleep_for(kResyncInterval)) co_return;
+  }
+}
+
 // Everything that lives while berthd serves. Members are destroyed in reverse order.
 class Daemon {
  public:
   Daemon(asio::io_context& io, const agent::Config& config, const host::LinkState& uplink,
-         std::vector<host::Function> functions, dataplane::Eswitch& eswitch, host::Neighbours& neighbours)
+         dataplane::Eswitch& eswitch, agent::StateDb& state, host::Neighbours& neighbours)
       : io_(io),
         config_(config),
         uplink_(uplink),
+        eswitch_(eswitch),
+        state_(state),
         neighbours_(neighbours),
         driver_(kGuestDisconnectWait),
-        agent_(io.get_executor(), eswitch, driver_, std::move(functions),
+        agent_(io.get_executor(), eswitch, driver_, make_functions(config), state,
                {.underlay = {.vtep = config.underlay.vtep, .mac = uplink.mac},
                 .underlay_mtu_bytes = uplink.mtu_bytes,
                 .vpc_wait = std::chrono::milliseconds(config.attach.vpc_wait_ms)}),
@@ -117,30 +171,58 @@ class Daemon {
         inspection_(agent_),
         vpc_control_(agent_, io.get_executor()),
         server_(io.get_executor(), server_options(config)),
-        tasks_(io.get_executor()) {}
+        tasks_(io.get_executor()),
+        holder_(io.get_executor()) {}
 
-  // Serves until SIGINT or SIGTERM. An error: it could not start.
-  Task<void> run() {
-    const auto ready = co_await start();
+  // Serves until SIGINT or SIGTERM. An error: it could not start. `remote` is the eSwitch, if a holder has
+  // it.
+  Task<void> run(RemoteEswitch* remote) {
+    if (remote != nullptr) holder_.spawn("rule holder", remote->run());
+    const auto ready = co_await start(remote);
     if (ready) co_await wait_for_signal();
     log_event(LogLevel::kInfo, "stopping");
     tasks_.cancel();
     co_await tasks_.join();
     co_await agent_.stop();
+    holder_.cancel();
+    co_await holder_.join();
+    if (remote != nullptr) co_await remote->close();
     co_return ready;
   }
 
  private:
-  Task<void> start() {
-    const auto started = co_await agent_.start();
-    if (!started) co_return started;
+  Task<void> start(RemoteEswitch* remote) {
+    if (remote != nullptr) {
+      const auto connected = co_await wait_for_holder(*remote);
+      if (!connected) co_return connected;
+    }
+    const auto fits = co_await check_ports();
+    if (!fits) co_return fits;
+    auto saved = state_.load();
+    if (!saved) co_return pass(saved);
+    const auto begun = std::chrono::steady_clock::now();
+    const auto epoch = eswitch_.epoch();
+    const auto adopted = co_await agent_.start(*std::move(saved));
+    if (!adopted) co_return pass(adopted);
+    log_adoption(*adopted, begun);
     if (const auto listening = listen(); !listening) co_return listening;
+    if (remote != nullptr) tasks_.spawn("follow holder", follow_holder(agent_, *remote, epoch));
     tasks_.spawn("rpc server", server_.run());
     tasks_.spawn("underlay", agent::track_underlay(agent_, neighbours_, uplink_.ifindex));
     const auto colon = config_.api.listen.rfind(':');
     log_event(LogLevel::kInfo, "ready",
               {{"listen", fmt::format("{}:{}", config_.api.listen.substr(0, colon), server_.port())}});
     co_return Result<void>();
+  }
+
+  // A rule holder has a configuration of its own, and it must be of the same host.
+  Task<void> check_ports() {
+    const auto ports = co_await eswitch_.read_ports();
+    if (!ports) co_return pass(ports);
+    if (ports->size() == config_.eswitch.functions + 1U) co_return Result<void>();
+    co_return fail(Code::kFailedPrecondition, "PORTS_DIFFER",
+                   fmt::format("the eSwitch has {} functions, the configuration {}", ports->size() - 1,
+                               config_.eswitch.functions));
   }
 
   Result<void> listen() {
@@ -168,6 +250,8 @@ class Daemon {
   asio::io_context& io_;
   const agent::Config& config_;
   const host::LinkState& uplink_;
+  dataplane::Eswitch& eswitch_;
+  agent::StateDb& state_;
   host::Neighbours& neighbours_;
   host::VhostUserDriver driver_;
   agent::Agent agent_;
@@ -176,26 +260,38 @@ class Daemon {
   southbound::VpcControl vpc_control_;
   rpc::Server server_;
   TaskGroup tasks_;
+  TaskGroup holder_;  // what the agent needs to stop in good order
 };
 
 Result<void> serve(const agent::Config& config) {
   const auto uplink = check_uplink(config);
   if (!uplink) return pass(uplink);
-  const auto vtep_port = host::VtepPort::claim(config.underlay.vtep, dataplane::kVxlanUdpPort);
-  if (!vtep_port) return pass(vtep_port);
-  auto functions = make_functions(config);
-  if (!functions) return pass(functions);
-  asio::io_context io(1);  // before the eSwitch, whose control thread resumes coroutines on it
-  const auto eswitch = open_eswitch(config, *functions);
-  if (!eswitch) return pass(eswitch);
+  asio::io_context io(1);  // before whatever has threads, which resume coroutines on it
+  auto state = open_state(config);
+  if (!state) return pass(state, "state");
+  std::optional<host::VtepPort> vtep_port;
+  std::unique_ptr<EmbeddedEswitch> embedded;
+  std::optional<RemoteEswitch> remote;
+  if (config.eswitch.kind == "remote") {
+    remote.emplace(io.get_executor(), config.eswitch.socket.string(), ::geteuid());
+  } else {
+    auto claimed = host::VtepPort::claim(config.underlay.vtep, dataplane::kVxlanUdpPort);
+    if (!claimed) return pass(claimed);
+    vtep_port.emplace(*std::move(claimed));
+    auto opened = open_embedded(config);
+    if (!opened) return pass(opened);
+    embedded = *std::move(opened);
+  }
+  dataplane::Eswitch& eswitch = remote ? static_cast<dataplane::Eswitch&>(*remote) : *embedded;
   const auto neighbours = host::Neighbours::open(io.get_executor());
   if (!neighbours) return pass(neighbours);
-  Daemon daemon(io, config, *uplink, *std::move(functions), **eswitch, **neighbours);
+  Daemon daemon(io, config, *uplink, eswitch, *state, **neighbours);
   std::optional<Result<void>> outcome;
-  asio::co_spawn(io, daemon.run(), [&outcome](const std::exception_ptr& thrown, Result<void> result) {
-    if (thrown) std::rethrow_exception(thrown);
-    outcome = std::move(result);
-  });
+  asio::co_spawn(io, daemon.run(remote ? &*remote : nullptr),
+                 [&outcome](const std::exception_ptr& thrown, Result<void> result) {
+                   if (thrown) std::rethrow_exception(thrown);
+                   outcome = std::move(result);
+                 });
   io.run();
   return outcome.value();
 }
@@ -207,6 +303,7 @@ int main(int argc, char** argv) {
   CLI::App app("berthd: attaches VMs to VPCs on this host's eSwitch");
   std::string config_file;
   app.add_option("--config", config_file, "TOML file; see docs/examples/berthd.toml")->required();
+  app.set_version_flag("--version", "berthd " BERTH_VERSION);
   CLI11_PARSE(app, argc, argv);
 
   std::signal(SIGPIPE, SIG_IGN);  // vhost-user and TLS peers go away whenever they like

@@ -17,12 +17,19 @@ OperationStore::OperationStore(asio::any_io_executor executor)
 
 Operation& OperationStore::begin(OperationKind kind, RequestId request, std::string fingerprint,
                                  AttachmentId attachment, std::chrono::steady_clock::time_point begun) {
-  const auto id = OperationId::trusted(random_id("op"));
+  Operation& operation = resume(OperationId::trusted(random_id("op")), kind, std::move(request),
+                                std::move(fingerprint), std::move(attachment));
+  operation.begun = begun;
+  return operation;
+}
+
+Operation& OperationStore::resume(OperationId id, OperationKind kind, RequestId request,
+                                  std::string fingerprint, AttachmentId attachment) {
   Entry entry{.operation = {.id = id,
                             .kind = kind,
                             .request = request,
                             .attachment = std::move(attachment),
-                            .begun = begun},
+                            .begun = std::chrono::steady_clock::now()},
               .fingerprint = std::move(fingerprint)};
   by_request_[request] = id;
   return operations_.emplace(id, std::move(entry)).first->second.operation;
@@ -60,7 +67,19 @@ void OperationStore::finish(const OperationId& id, std::optional<Error> error,
   operation.revision = completions_.next_revision();
   completions_.append(operation);
   finished_one_.notify_all();
+  remember_finished(id);
+}
 
+void OperationStore::restore_finished(OperationId id, RequestId request, std::string fingerprint,
+                                      Attachment result) {
+  Operation& operation =
+      resume(id, OperationKind::kAttach, std::move(request), std::move(fingerprint), result.id);
+  operation.done = true;
+  operation.result = std::move(result);
+  remember_finished(id);
+}
+
+void OperationStore::remember_finished(const OperationId& id) {
   finished_.push_back(id);
   if (finished_.size() > kMaxFinished) {
     const auto oldest = operations_.find(finished_.front());

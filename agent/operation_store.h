@@ -1,5 +1,5 @@
-// Operations by id and by request, and the feed of completions. In memory: a restart of the process
-// forgets them (docs/architecture.md, "What is not durable yet").
+// Operations by id and by request, and the feed of completions. In memory: after a restart those of the
+// attachments that exist are known (state_db.h), the others are forgotten.
 #pragma once
 
 #include "agent/feed.h"
@@ -22,6 +22,11 @@ class OperationStore {
   // operation has been finished.
   Operation& begin(OperationKind kind, RequestId request, std::string fingerprint, AttachmentId attachment,
                    std::chrono::steady_clock::time_point begun);
+  // The same for one that a former process of ours began: it keeps its id.
+  Operation& resume(OperationId id, OperationKind kind, RequestId request, std::string fingerprint,
+                    AttachmentId attachment);
+  // One that a former process finished well. Watchers of completions have heard of it then.
+  void restore_finished(OperationId id, RequestId request, std::string fingerprint, Attachment result);
 
   // The operation of an earlier request with this id, or nullptr. INVALID_ARGUMENT
   // (REQUEST_ID_REUSED) when that one asked for something else.
@@ -46,6 +51,8 @@ class OperationStore {
     Operation operation;
     std::string fingerprint;
   };
+
+  void remember_finished(const OperationId& id);
 
   std::map<OperationId, Entry> operations_;
   std::map<RequestId, OperationId> by_request_;

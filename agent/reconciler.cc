@@ -4,6 +4,8 @@
 #include "dataplane/rule_text.h"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 #include <utility>
 
 namespace berth::agent {
@@ -52,37 +54,99 @@ Task<void> Reconciler::ensure(std::vector<Scope> scopes) {
   co_return co_await ensure_locked(std::move(scopes));
 }
 
+Task<Adoption> Reconciler::resync() {
+  const auto lock = co_await mutex_.lock();
+  if (!lock) co_return pass(lock);
+  // What is wanted is believed to be there: digests tell where it is not.
+  const auto scopes = all_scopes();
+  Adoption adoption;
+  held_.clear();
+  strays_.clear();
+  std::set<RuleKey> seen;
+  for (const Scope& scope : scopes) {
+    for (Rule& rule : wanted_rules(scope)) {
+      if (!seen.insert(rule.key).second) continue;
+      held_[scope].emplace(rule.key, std::move(rule));
+      ++adoption.wanted_count;
+    }
+  }
+  known_epoch_.reset();
+  const auto read = co_await read_back_if_unsure();
+  if (!read) co_return pass(read);
+  adoption.read_count = *read;
+
+  Plan plan = make_plan(scopes, Remove::kEveryStray);
+  for (const auto& change : plan.changes) {
+    const bool adds = std::holds_alternative<dataplane::AddRule>(change);
+    ++(adds ? adoption.added_count : adoption.removed_count);
+  }
+  const auto carried_out = co_await carry_out(scopes, std::move(plan));
+  if (!carried_out) co_return pass(carried_out);
+  const auto answered = held_answers_;
+  for (const auto& [port, answers] : answered) {  // of ports that nobody has any more
+    const auto ensured = co_await ensure_answers(port);
+    if (!ensured) co_return pass(ensured);
+  }
+  co_return adoption;
+}
+
 Task<void> Reconciler::ensure_locked(std::vector<Scope> scopes) {
-  // One diff over all scopes, so that additions come before removals across them too. A key may move
-  // from one scope to another (two VPCs that swap their VNIs): who wants it, has it.
-  std::map<RuleKey, Scope> scope_of;
+  const auto read = co_await read_back_if_unsure();
+  if (!read) co_return pass(read);
+  Plan plan = make_plan(scopes, Remove::kStraysInTheWay);
+  co_return co_await carry_out(std::move(scopes), std::move(plan));
+}
+
+// One diff over all scopes, so that additions come before removals across them too. A key may move
+// from one scope to another (two VPCs that swap their VNIs): who wants it, has it.
+Reconciler::Plan Reconciler::make_plan(const std::vector<Scope>& scopes, Remove strays) {
+  Plan plan;
   std::vector<Rule> wanted;
   for (const Scope& scope : scopes) {
     for (Rule& rule : wanted_rules(scope)) {
-      scope_of.emplace(rule.key, scope);
+      plan.scope_of.emplace(rule.key, scope);
       wanted.push_back(std::move(rule));
     }
   }
-  Rules device;
   for (const Scope& scope : scopes) {
     for (const auto& [key, rule] : held_[scope]) {
-      scope_of.emplace(key, scope);
-      device.emplace(key, rule);
+      plan.scope_of.emplace(key, scope);
+      plan.device.emplace(key, rule);
     }
   }
+  // A stray is in the way where it has a wanted rule's key, or is of a function that has an owner now.
+  std::set<dataplane::EswitchPort> owned;
+  for (const Scope& scope : scopes) {
+    if (scope.kind == Scope::Kind::kClosed) owned.insert(scope.port);
+  }
+  for (auto next = strays_.begin(); next != strays_.end();) {
+    const auto stray = next++;
+    if (strays == Remove::kStraysInTheWay && !plan.scope_of.contains(stray->first) &&
+        !owned.contains(stray->second.owner)) {
+      continue;
+    }
+    plan.scope_of.emplace(stray->first, Scope());  // should it be refused to go, the host's scope keeps it
+    plan.device.insert(strays_.extract(stray));
+  }
   std::vector<Rule> held;
-  for (const auto& [key, rule] : device) held.push_back(rule);
-  const auto changes = dataplane::diff_rules(held, wanted);
-  const auto outcomes = co_await eswitch_.apply(changes);
-  if (!outcomes) co_return pass(outcomes);
+  for (const auto& [key, rule] : plan.device) held.push_back(rule);
+  plan.changes = dataplane::diff_rules(held, wanted);
+  return plan;
+}
 
+Task<void> Reconciler::carry_out(std::vector<Scope> scopes, Plan plan) {
+  const auto outcomes = co_await eswitch_.apply(plan.changes);
+  if (!outcomes) {
+    known_epoch_.reset();  // nobody knows how far it came
+    co_return pass(outcomes);
+  }
   Result<void> first_refusal;
-  for (std::size_t i = 0; i < changes.size(); ++i) {
-    const auto refused = take_outcome(device, changes[i], (*outcomes)[i]);
+  for (std::size_t i = 0; i < plan.changes.size(); ++i) {
+    const auto refused = take_outcome(plan.device, plan.changes[i], (*outcomes)[i]);
     if (!refused && first_refusal) first_refusal = refused;
   }
   for (const Scope& scope : scopes) held_.erase(scope);
-  for (const auto& [key, rule] : device) held_[scope_of.at(key)].emplace(key, rule);
+  for (const auto& [key, rule] : plan.device) held_[plan.scope_of.at(key)].emplace(key, rule);
   for (const Scope& scope : scopes) {
     if (scope.kind != Scope::Kind::kPort) continue;
     const auto ensured = co_await ensure_answers(scope.port);
@@ -91,12 +155,76 @@ Task<void> Reconciler::ensure_locked(std::vector<Scope> scopes) {
   co_return first_refusal;
 }
 
+Task<std::size_t> Reconciler::read_back_if_unsure() {
+  const auto epoch = eswitch_.epoch();
+  if (known_epoch_ == epoch) co_return 0;
+  const auto digests = co_await eswitch_.read_digests();
+  if (!digests) co_return pass(digests);
+  std::vector<dataplane::RuleDigest> different;
+  std::ranges::set_symmetric_difference(*digests, believed_digests(), std::back_inserter(different));
+  std::set<dataplane::EswitchPort> owners;
+  for (const dataplane::RuleDigest& digest : different) owners.insert(digest.owner);
+  std::size_t count = 0;
+  for (const dataplane::EswitchPort owner : owners) {
+    const auto read = co_await read_back(owner);
+    if (!read) co_return pass(read);
+    count += *read;
+  }
+  const auto answers = co_await read_back_answers();
+  if (!answers) co_return pass(answers);
+  known_epoch_ = epoch;
+  co_return count;
+}
+
+// A rule that a scope was believed to hold stays with it, as it really is; the others are strays.
+Task<std::size_t> Reconciler::read_back(dataplane::EswitchPort owner) {
+  const auto rules = co_await eswitch_.read_rules(owner);
+  if (!rules) co_return pass(rules, fmt::format("rules of {}", owner));
+  std::map<RuleKey, Scope> scope_of;
+  const auto is_owners = [&](const auto& entry) { return entry.second.owner == owner; };
+  for (auto& [scope, held] : held_) {
+    for (const auto& [key, rule] : held) {
+      if (rule.owner == owner) scope_of.emplace(key, scope);
+    }
+    std::erase_if(held, is_owners);
+  }
+  std::erase_if(strays_, is_owners);
+  for (const dataplane::HeldRule& held : *rules) {
+    const auto scope = scope_of.find(held.rule.key);
+    Rules& place = scope == scope_of.end() ? strays_ : held_[scope->second];
+    place.insert_or_assign(held.rule.key, held.rule);
+  }
+  co_return rules->size();
+}
+
+Task<void> Reconciler::read_back_answers() {
+  const auto states = co_await eswitch_.read_slow_path();
+  if (!states) co_return pass(states);
+  held_answers_.clear();
+  for (const dataplane::SlowPathState& state : *states) {
+    if (state.answers) held_answers_.emplace(state.port, *state.answers);
+  }
+  co_return Result<void>();
+}
+
+std::vector<dataplane::RuleDigest> Reconciler::believed_digests() const {
+  dataplane::RuleDigests digests;
+  for (const auto& [scope, rules] : held_) {
+    for (const auto& [key, rule] : rules) digests.add(rule);
+  }
+  for (const auto& [key, rule] : strays_) digests.add(rule);
+  return digests.list();
+}
+
 Task<void> Reconciler::ensure_answers(dataplane::EswitchPort port) {
   const auto wanted = wanted_answers(port);
   const auto held = held_answers_.find(port);
   if (held == held_answers_.end() ? !wanted : wanted == held->second) co_return Result<void>();
   const auto set = co_await eswitch_.set_answers(port, wanted);
-  if (!set) co_return pass(set, fmt::format("answers of {}", port));
+  if (!set) {
+    known_epoch_.reset();
+    co_return pass(set, fmt::format("answers of {}", port));
+  }
   held_answers_.erase(port);
   if (wanted) held_answers_.emplace(port, *wanted);
   co_return Result<void>();
@@ -156,6 +284,16 @@ std::vector<Scope> Reconciler::scopes_of_vpc(const VpcId& vpc) const {
     if (attachment.gate != Gate::kOpen) continue;
     scopes.push_back({.kind = Scope::Kind::kPort, .port = port_of(attachment)});
     scopes.push_back({.kind = Scope::Kind::kDelivery, .port = port_of(attachment)});
+  }
+  return scopes;
+}
+
+std::vector<Scope> Reconciler::all_scopes() const {
+  std::vector<Scope> scopes = {{.kind = Scope::Kind::kHost}};
+  for (const auto& [id, vpc] : vpcs_.staged()) scopes.push_back({.kind = Scope::Kind::kVpc, .vpc = id});
+  for (const Attachment& attachment : attachments_.list()) {
+    const auto of_attachment = scopes_of(attachment);
+    scopes.insert(scopes.end(), of_attachment.begin(), of_attachment.end());
   }
   return scopes;
 }

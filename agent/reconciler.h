@@ -16,6 +16,14 @@
 
 namespace berth::agent {
 
+// What resync() found and did, in rules.
+struct Adoption {
+  std::size_t wanted_count = 0;
+  std::size_t read_count = 0;   // read back one by one, because a digest differed
+  std::size_t added_count = 0;  // or replaced
+  std::size_t removed_count = 0;
+};
+
 // Which compile_* function of dataplane/compile.h, and for what.
 struct Scope {
   enum class Kind : std::uint8_t { kHost, kVpc, kClosed, kPort, kDelivery };
@@ -35,6 +43,11 @@ class Reconciler {
   // the scope tries the rest again.
   Task<void> ensure(std::vector<Scope> scopes);
 
+  // Makes the device hold all that the tables demand and nothing else, whatever it holds now; what is there
+  // already is adopted untouched. For a start, and for an eSwitch that has been away. When rules are refused
+  // the others are in place, and the first refusal is returned.
+  Task<Adoption> resync();
+
   // Ensures the attachment's scopes once more and reads its rules and answers back from the eSwitch. Returns
   // the number of rules. DATA_LOSS (RULES_DIFFER, ANSWERS_DIFFER) when one is missing or is another one,
   // NOT_FOUND (VPC_UNKNOWN) when the gate is open and the VPC is gone.
@@ -53,8 +66,24 @@ class Reconciler {
  private:
   using Rules = std::map<dataplane::RuleKey, dataplane::Rule>;
 
-  // What ensure() does, for a caller that has the mutex.
+  struct Plan {
+    std::vector<dataplane::RuleChange> changes;
+    Rules device;  // what the changes start from
+    std::map<dataplane::RuleKey, Scope> scope_of;
+  };
+  enum class Remove : std::uint8_t { kStraysInTheWay, kEveryStray };
+
+  // What ensure() does, for a caller that has the mutex; so with all of the following.
   Task<void> ensure_locked(std::vector<Scope> scopes);
+  Plan make_plan(const std::vector<Scope>& scopes, Remove strays);
+  Task<void> carry_out(std::vector<Scope> scopes, Plan plan);
+  // Makes held_, strays_ and held_answers_ true again; reads only the rules of owners whose digests differ
+  // from those of what is believed to be held. Does nothing when nobody can have changed anything.
+  Task<std::size_t> read_back_if_unsure();
+  Task<std::size_t> read_back(dataplane::EswitchPort owner);
+  Task<void> read_back_answers();
+  std::vector<dataplane::RuleDigest> believed_digests() const;
+  std::vector<Scope> all_scopes() const;
   Task<void> ensure_answers(dataplane::EswitchPort port);
   Result<void> check_answers(const std::vector<dataplane::SlowPathState>& states,
                              dataplane::EswitchPort port) const;
@@ -67,6 +96,10 @@ class Reconciler {
   dataplane::Underlay underlay_;
   AsyncMutex mutex_;  // one change at a time: each starts from what the last one left
   std::map<Scope, Rules> held_;
+  // On the device, and of no scope that was ensured: an interrupted apply() or another berthd left them.
+  Rules strays_;
+  // Of the eSwitch when it was last known what it holds; none: it is not known.
+  std::optional<std::uint64_t> known_epoch_;
   std::map<dataplane::EswitchPort, dataplane::PortAnswers> held_answers_;
 };
 

@@ -4,6 +4,7 @@
 #include "agent/attachment_store.h"
 #include "agent/operation_store.h"
 #include "agent/reconciler.h"
+#include "agent/state_db.h"
 #include "agent/vpc_store.h"
 #include "host/function_driver.h"
 #include "host/function_pool.h"
@@ -28,6 +29,7 @@ struct Services {
   Reconciler& reconciler;
   host::FunctionPool& functions;
   host::FunctionDriver& driver;
+  StateDb& state;
   std::uint32_t underlay_mtu_bytes = 0;
   // How long an attach waits for its VPC to become known.
   std::chrono::milliseconds vpc_wait{1000};

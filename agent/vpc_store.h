@@ -37,6 +37,11 @@ class VpcStore {
     version_ = version;
     changed_.notify_all();
   }
+  // What a former process of ours had accepted.
+  void restore(std::shared_ptr<const dataplane::VpcSet> vpcs, std::uint64_t version) {
+    stage(std::move(vpcs));
+    accept(version);
+  }
   // Wakes at every accept().
   Signal& changed() { return changed_; }
 

@@ -27,6 +27,10 @@ IpAddress from_bytes(IpFamily family, std::span<const std::uint8_t> bytes) {
   return IpAddress::v6(all);
 }
 
+std::unexpected<Error> malformed_prefix(std::string_view field, std::string_view text, std::string_view why) {
+  return fail_field(std::string(field), "MALFORMED_PREFIX", fmt::format("'{}' {}", text, why));
+}
+
 }  // namespace
 
 Result<IpAddress> IpAddress::parse(std::string_view field, std::string_view text) {
@@ -73,9 +77,7 @@ std::string IpAddress::str() const {
 }
 
 Result<IpPrefix> IpPrefix::parse(std::string_view field, std::string_view text) {
-  const auto malformed = [&](std::string_view why) {
-    return fail_field(std::string(field), "MALFORMED_PREFIX", fmt::format("'{}' {}", text, why));
-  };
+  const auto malformed = [&](std::string_view why) { return malformed_prefix(field, text, why); };
   const auto slash = text.find('/');
   if (slash == std::string_view::npos) return malformed("is not a prefix like 10.1.0.0/24");
   auto address = IpAddress::parse(field, text.substr(0, slash));
@@ -83,14 +85,20 @@ Result<IpPrefix> IpPrefix::parse(std::string_view field, std::string_view text) 
   const std::string_view digits = text.substr(slash + 1);
   unsigned length = 0;
   const auto [end, error] = std::from_chars(digits.begin(), digits.end(), length);
-  if (error != std::errc() || end != digits.end() || length > family_bits(address->family())) {
-    return malformed("has no valid prefix length");
-  }
+  if (error != std::errc() || end != digits.end()) return malformed("has no valid prefix length");
+  return make(field, *address, length);
+}
+
+Result<IpPrefix> IpPrefix::make(std::string_view field, const IpAddress& address, unsigned length) {
+  const auto malformed = [&](std::string_view why) {
+    return malformed_prefix(field, fmt::format("{}/{}", address, length), why);
+  };
+  if (length > family_bits(address.family())) return malformed("has no valid prefix length");
   IpPrefix prefix;
-  prefix.address_ = *address;
+  prefix.address_ = address;
   prefix.length_ = static_cast<std::uint8_t>(length);
-  for (unsigned i = length; i < family_bits(address->family()); ++i) {
-    if (bit_is_set(address->bytes(), i)) return malformed("has bits set below its mask");
+  for (unsigned i = length; i < family_bits(address.family()); ++i) {
+    if (bit_is_set(address.bytes(), i)) return malformed("has bits set below its mask");
   }
   return prefix;
 }

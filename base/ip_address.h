@@ -46,6 +46,8 @@ class IpPrefix {
 
   // "10.1.0.0/24"; bits below the mask must be zero. INVALID_ARGUMENT (MALFORMED_PREFIX) otherwise.
   static Result<IpPrefix> parse(std::string_view field, std::string_view text);
+  // The same of an address and a length in bits.
+  static Result<IpPrefix> make(std::string_view field, const IpAddress& address, unsigned length);
   static IpPrefix host(const IpAddress& address);  // /32 or /128
 
   const IpAddress& address() const { return address_; }

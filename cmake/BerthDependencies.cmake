@@ -13,6 +13,7 @@ include(GoogleTest)
 
 pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2>=1.52)
 pkg_check_modules(PCAP REQUIRED IMPORTED_TARGET libpcap>=1.10)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.37)
 pkg_check_modules(NL REQUIRED IMPORTED_TARGET libnl-3.0 libnl-route-3.0 libnl-genl-3.0)
 pkg_check_modules(DPDK REQUIRED libdpdk>=22.11)
 include(BerthDpdk)

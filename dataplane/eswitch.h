@@ -6,6 +6,7 @@
 #include "base/task.h"
 #include "dataplane/port.h"
 #include "dataplane/rule.h"
+#include "dataplane/rule_digest.h"
 #include "dataplane/slowpath/outcome.h"
 #include "dataplane/slowpath/port_answers.h"
 
@@ -61,6 +62,14 @@ class Eswitch {
   // has no way to ask a device what a rule does: a backend answers from its own table, and asks the device
   // for the counter of every rule that counts, which fails when the device has lost it.
   virtual Task<std::vector<HeldRule>> read_rules(std::optional<EswitchPort> owner) = 0;
+
+  // What read_rules() would return, short enough to be compared: one for each owner and group that has
+  // rules, ordered. From the backend's own table, like the rules.
+  virtual Task<std::vector<RuleDigest>> read_digests() = 0;
+
+  // Another number than before: rules and answers may be others than apply() and set_answers() left, because
+  // whoever holds them has been away or has started anew. Then they must be read before they are changed.
+  virtual std::uint64_t epoch() const { return 0; }
 
   // The uplink first, then the functions.
   virtual Task<std::vector<PortState>> read_ports() = 0;

@@ -102,7 +102,8 @@ struct Actions {
   auto operator<=>(const Actions&) const = default;
 };
 
-// What a rule is for: its name in listings and the counter it feeds.
+// What a rule is for: its name in listings and the counter it feeds. A rule holder hands the number back to
+// the next version of berthd: new ones go to the end.
 enum class Purpose : std::uint8_t {
   kPortEntry,
   kAdmit,

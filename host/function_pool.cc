@@ -26,6 +26,18 @@ Result<Function> FunctionPool::lease() {
   return best->function;
 }
 
+Result<Function> FunctionPool::lease(std::uint16_t index) {
+  if (index >= slots_.size()) {
+    return fail(Code::kNotFound, "FUNCTION_UNKNOWN",
+                fmt::format("vf{}: this eSwitch has {} functions", index, slots_.size()));
+  }
+  Slot& slot = slots_[index];
+  if (slot.state != State::kFree)
+    return fail(Code::kAlreadyExists, "FUNCTION_TAKEN", fmt::format("vf{} is taken", index));
+  slot.state = State::kLeased;
+  return slot.function;
+}
+
 void FunctionPool::release(std::uint16_t index) {
   assert(slots_.at(index).state == State::kLeased);
   free_slot(slots_.at(index));

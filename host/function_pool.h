@@ -1,6 +1,6 @@
 // The eSwitch's functions and who has them: made once at start, like the VFs of a NIC. A function is
 // free, leased to one attachment, or quarantined (it could not be proven clean, nobody gets it).
-// In memory only: leases do not survive the process yet.
+// In memory only: who has what is told anew after a start (lease of a certain function).
 #pragma once
 
 #include "host/function_driver.h"
@@ -19,6 +19,9 @@ class FunctionPool {
   // The free function that has rested longest. RESOURCE_EXHAUSTED (NO_FREE_FUNCTION) when all are
   // taken, naming how many are leased and quarantined.
   Result<Function> lease();
+  // Takes a certain function, for what a former process of ours had leased. NOT_FOUND (FUNCTION_UNKNOWN)
+  // when there is none of this number, ALREADY_EXISTS (FUNCTION_TAKEN) when it is not free.
+  Result<Function> lease(std::uint16_t index);
   // Back to the free ones. Only for a leased function.
   void release(std::uint16_t index);
   // Out of use until lift_quarantine. Only for a leased function.

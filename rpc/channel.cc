@@ -5,6 +5,8 @@
 #include "rpc/client_connection.h"
 #include "rpc/connector.h"
 #include "rpc/core/backoff.h"
+#include "rpc/net/plain_engine.h"
+#include "rpc/net/tls_engine.h"
 
 #include <random>
 #include <utility>
@@ -45,6 +47,7 @@ class Channel::Impl : public std::enable_shared_from_this<Impl> {
   asio::awaitable<bool> try_endpoints();
   Task<std::shared_ptr<ClientConnection>> connect(const std::string& text);
   Task<net::Fd> open_socket(net::Endpoint endpoint);
+  Result<std::unique_ptr<net::Engine>> make_engine(const net::Endpoint& endpoint, int socket) const;
   asio::awaitable<void> wait_until_up(std::shared_ptr<ClientConnection> connection);
   core::RequestHead head_of(std::string method, std::string authority, const CallOptions& options,
                             CallDeadline deadline) const;
@@ -186,7 +189,7 @@ asio::awaitable<bool> Channel::Impl::try_endpoints() {
 }
 
 Task<std::shared_ptr<ClientConnection>> Channel::Impl::connect(const std::string& text) {
-  if (!tls_) {
+  if (!tls_ && !options_.only_uid) {
     if (auto loaded = reload_tls(); !loaded) co_return pass(loaded);
   }
   const auto endpoint = net::parse_endpoint(text);
@@ -196,14 +199,12 @@ Task<std::shared_ptr<ClientConnection>> Channel::Impl::connect(const std::string
     if (socket.error().code != Code::kDeadlineExceeded) co_return pass(socket);
     co_return fail(Code::kUnavailable, "CONNECT_TIMEOUT", "no connection in time");
   }
-  std::string server_name = options_.server_name;
-  if (server_name.empty() && !endpoint->is_unix) server_name = endpoint->host;
-  if (server_name.empty()) {
-    co_return fail(Code::kInvalidArgument, "NO_SERVER_NAME",
-                   "a unix endpoint needs ChannelOptions::server_name");
-  }
-  auto connection = std::make_shared<ClientConnection>(parts_, *std::move(socket), tls_, server_name,
-                                                       endpoint->is_unix ? server_name : text);
+  auto engine = make_engine(*endpoint, socket->get());
+  if (!engine) co_return pass(engine);
+  std::string authority = text;
+  if (endpoint->is_unix) authority = options_.server_name.empty() ? "localhost" : options_.server_name;
+  auto connection = std::make_shared<ClientConnection>(parts_, *std::move(socket), *std::move(engine),
+                                                       std::move(authority));
   // LIFETIME: the completion keeps the connection and the Impl until run() has ended.
   auto ended = [self = shared_from_this(), connection](const std::exception_ptr&) {
     self->parts_->changed.notify_all();
@@ -215,6 +216,26 @@ Task<std::shared_ptr<ClientConnection>> Channel::Impl::connect(const std::string
   auto why = connection->end();
   if (why.code != Code::kInvalidArgument) why.code = Code::kUnavailable;
   co_return std::unexpected(why);
+}
+
+Result<std::unique_ptr<net::Engine>> Channel::Impl::make_engine(const net::Endpoint& endpoint,
+                                                                int socket) const {
+  if (options_.only_uid) {
+    if (!endpoint.is_unix)
+      return fail(Code::kInvalidArgument, "BAD_ADDRESS", "without TLS only unix sockets");
+    const auto uid = net::peer_uid(socket);
+    if (!uid) return pass(uid);
+    if (*uid == *options_.only_uid) return std::make_unique<net::PlainEngine>(Peer{.uid = *uid});
+    return fail(Code::kPermissionDenied, "WRONG_USER",
+                fmt::format("{}: user {} listens there, not {}", endpoint.host, *uid, *options_.only_uid));
+  }
+  std::string server_name = options_.server_name;
+  if (server_name.empty() && !endpoint.is_unix) server_name = endpoint.host;
+  if (server_name.empty()) {
+    return fail(Code::kInvalidArgument, "NO_SERVER_NAME",
+                "a unix endpoint with TLS needs ChannelOptions::server_name");
+  }
+  return std::make_unique<net::TlsEngine>(tls_, server_name);
 }
 
 Task<net::Fd> Channel::Impl::open_socket(net::Endpoint endpoint) {

@@ -28,7 +28,10 @@ namespace berth::rpc {
 struct ChannelOptions {
   // "host:port", "192.0.2.1:7443", "[::1]:7443", "unix:/path"; tried in order.
   std::vector<std::string> endpoints;
-  TlsFiles tls;
+  TlsFiles tls = {};
+  // Set: no TLS, the endpoints are unix sockets, and the process that listens there must be of this user:
+  // PERMISSION_DENIED (WRONG_USER) otherwise.
+  std::optional<std::uint32_t> only_uid = std::nullopt;
   // Must be in the server's certificate (DNS or IP name); empty: the endpoint's host, which a unix
   // endpoint does not have.
   std::string server_name = {};

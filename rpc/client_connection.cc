@@ -7,14 +7,13 @@
 namespace berth::rpc {
 
 ClientConnection::ClientConnection(std::shared_ptr<ChannelParts> channel, net::Fd socket,
-                                   std::shared_ptr<const net::TlsContext> tls, std::string server_name,
-                                   std::string authority)
+                                   std::unique_ptr<net::Engine> engine, std::string authority)
     : channel_(std::move(channel)),
       authority_(std::move(authority)),
       link_(std::make_shared<net::Link>(net::Link::Parts{.executor = channel_->executor,
                                                          .socket = std::move(socket),
-                                                         .tls = std::move(tls),
-                                                         .server_name = std::move(server_name),
+                                                         .engine = std::move(engine),
+                                                         .role = core::Role::kClient,
                                                          .limits = channel_->limits,
                                                          .deadlines = channel_->deadlines},
                                         *this)) {}

@@ -34,8 +34,7 @@ struct ChannelParts {
 
 class ClientConnection : public net::LinkOwner, public std::enable_shared_from_this<ClientConnection> {
  public:
-  ClientConnection(std::shared_ptr<ChannelParts> channel, net::Fd socket,
-                   std::shared_ptr<const net::TlsContext> tls, std::string server_name,
+  ClientConnection(std::shared_ptr<ChannelParts> channel, net::Fd socket, std::unique_ptr<net::Engine> engine,
                    std::string authority);
 
   // Ends when the connection is over.

@@ -1,11 +1,14 @@
-// Who is at the other end of a connection, as its verified certificate says.
+// Who is at the other end of a connection, as its verified certificate says, or, of a unix socket without
+// TLS, the kernel.
 //
 // Roles are decided from the subject alternative names; the common name is for logs only.
 #pragma once
 
 #include "base/error.h"
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +20,8 @@ struct Peer {
   std::vector<std::string> uri_sans;
   std::vector<std::string> dns_sans;
   std::string common_name;
+  // Without TLS: the user of the process that connected (SO_PEERCRED, unix(7)).
+  std::optional<std::uint32_t> uid = std::nullopt;
 
   // The SPIFFE id, "" unless the certificate has exactly one URI name and that is a spiffe:// one
   // (SPIFFE X.509-SVID section 2: more than one URI makes the identity invalid).

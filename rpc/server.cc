@@ -1,8 +1,9 @@
 #include "rpc/server.h"
 
 #include "base/task_group.h"
+#include "rpc/net/plain_engine.h"
 #include "rpc/net/socket.h"
-#include "rpc/net/tls_context.h"
+#include "rpc/net/tls_engine.h"
 #include "rpc/server_connection.h"
 
 #include <cassert>
@@ -38,6 +39,8 @@ class Server::Impl {
  private:
   using Connections = std::list<ServerConnection>;
   asio::awaitable<void> accept(TaskGroup& tasks);
+  // nullptr: the peer is nobody that this server speaks with.
+  std::unique_ptr<net::Engine> make_engine(int socket) const;
   asio::awaitable<void> serve(Connections::iterator connection);
   asio::awaitable<void> drain();
 
@@ -52,6 +55,7 @@ class Server::Impl {
 };
 
 Result<void> Server::Impl::reload_tls() {
+  if (options_.only_uid) return {};
   auto loaded = net::TlsContext::load(options_.tls, core::Role::kServer);
   if (!loaded) return pass(loaded);
   tls_ = *std::move(loaded);
@@ -62,8 +66,11 @@ Result<void> Server::Impl::listen() {
   if (const auto& checked = parts_.methods.check(); !checked) return checked;
   const auto endpoint = net::parse_endpoint(options_.listen);
   if (!endpoint) return pass(endpoint);
+  if (options_.only_uid && !endpoint->is_unix)
+    return fail(Code::kInvalidArgument, "BAD_ADDRESS", options_.listen + ": without TLS only a unix socket");
   if (auto loaded = reload_tls(); !loaded) return loaded;
-  auto bound = net::listen_on(*endpoint);
+  auto bound =
+      net::listen_on(*endpoint, options_.only_uid ? net::UnixAccess::kOwner : net::UnixAccess::kUmask);
   if (!bound) return pass(bound);
   port_ = net::local_address(bound->get()).port();
   if (endpoint->is_unix) unix_path_ = endpoint->host;
@@ -96,10 +103,20 @@ asio::awaitable<void> Server::Impl::accept(TaskGroup& tasks) {
       continue;
     }
     if (connections_.size() >= options_.limits.connections) continue;  // closes it
+    auto engine = make_engine(socket.get());
+    if (!engine) continue;
     net::set_no_delay(socket.get());
-    const auto connection = connections_.emplace(connections_.end(), parts_, std::move(socket), tls_);
+    const auto connection =
+        connections_.emplace(connections_.end(), parts_, std::move(socket), std::move(engine));
     tasks.spawn("rpc connection", serve(connection));
   }
+}
+
+std::unique_ptr<net::Engine> Server::Impl::make_engine(int socket) const {
+  if (!options_.only_uid) return std::make_unique<net::TlsEngine>(tls_, "");
+  const auto uid = net::peer_uid(socket);
+  if (!uid || *uid != *options_.only_uid) return nullptr;
+  return std::make_unique<net::PlainEngine>(Peer{.uid = *uid});
 }
 
 asio::awaitable<void> Server::Impl::serve(Connections::iterator connection) {

@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,7 +34,11 @@ namespace berth::rpc {
 
 struct ServerOptions {
   std::string listen;  // "127.0.0.1:0", "[::1]:7443", "unix:/run/berth/api.sock"
-  TlsFiles tls;
+  TlsFiles tls = {};
+  // Set: no TLS, `listen` is a unix socket, made with mode 0600, and a peer that the kernel does not call
+  // this user (SO_PEERCRED) is hung up on before a byte of it is read. What is left to authorize() is
+  // Peer::uid.
+  std::optional<std::uint32_t> only_uid = std::nullopt;
   Limits limits = {};
 };
 
@@ -74,8 +79,8 @@ class Server {
   // Names of the services that have handlers, sorted.
   std::vector<std::string> services() const;
 
-  // Loads the TLS files, binds and listens. Reasons: BAD_ADDRESS, ADDRESS_IN_USE, BAD_CERTIFICATE,
-  // BAD_HANDLER.
+  // Loads the TLS files, binds and listens. Reasons: BAD_ADDRESS (also: only_uid, and not a unix socket),
+  // ADDRESS_IN_USE, BAD_CERTIFICATE, BAD_HANDLER.
   Result<void> listen();
   // The bound port; 0 for a unix socket or before listen().
   std::uint16_t port() const;

@@ -9,13 +9,12 @@
 
 namespace berth::rpc {
 
-ServerConnection::ServerConnection(ServerParts& server, net::Fd socket,
-                                   std::shared_ptr<const net::TlsContext> tls)
+ServerConnection::ServerConnection(ServerParts& server, net::Fd socket, std::unique_ptr<net::Engine> engine)
     : server_(server),
       link_(std::make_shared<net::Link>(net::Link::Parts{.executor = server.executor,
                                                          .socket = std::move(socket),
-                                                         .tls = std::move(tls),
-                                                         .server_name = {},
+                                                         .engine = std::move(engine),
+                                                         .role = core::Role::kServer,
                                                          .limits = server.limits,
                                                          .deadlines = server.deadlines},
                                         *this)),

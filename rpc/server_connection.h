@@ -27,7 +27,7 @@ struct ServerParts {
 
 class ServerConnection : public net::LinkOwner {
  public:
-  ServerConnection(ServerParts& server, net::Fd socket, std::shared_ptr<const net::TlsContext> tls);
+  ServerConnection(ServerParts& server, net::Fd socket, std::unique_ptr<net::Engine> engine);
 
   // Ends when the connection is over and every handler has ended.
   asio::awaitable<void> run();

@@ -1,5 +1,6 @@
 // Where a server's or a client's TLS material lies. Every connection of this tree is mutually
-// authenticated TLS 1.3 with ALPN "h2"; there is no plaintext mode.
+// authenticated TLS 1.3 with ALPN "h2"; the only ones without TLS are those on a unix socket that is for
+// one user of this host (ServerOptions::only_uid).
 //
 // The files are read when a server starts to listen or a channel connects for the first time, and
 // again by reload(); a set that does not load is refused whole and the last good one stays in use.

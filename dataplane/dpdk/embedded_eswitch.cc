@@ -48,6 +48,28 @@ Backing vhost_user_backing(std::size_t index, const std::string& socket) {
   return {fmt::format("net_vhost{}", index), fmt::format("iface={}", socket)};
 }
 
+std::filesystem::path function_socket(const std::filesystem::path& socket_dir, std::uint16_t index) {
+  return socket_dir / fmt::format("vf{}.sock", index);
+}
+
+Result<SoftEswitchOptions> prepare_ports(const HostPorts& ports) {
+  std::error_code error;
+  std::filesystem::create_directories(ports.socket_dir, error);
+  if (error) {
+    return fail(Code::kFailedPrecondition, "SOCKET_DIR",
+                fmt::format("{}: {}", ports.socket_dir.string(), error.message()));
+  }
+  SoftEswitchOptions options{.uplink = af_packet_backing(ports.device),
+                             .use_hugepages = ports.use_hugepages,
+                             .steering = ports.steering};
+  for (std::uint16_t i = 0; i < ports.functions; ++i) {
+    const auto socket = function_socket(ports.socket_dir, i);
+    std::filesystem::remove(socket, error);
+    options.functions.push_back(vhost_user_backing(i, socket.string()));
+  }
+  return options;
+}
+
 class EmbeddedEswitch::Impl {
  public:
   ~Impl() {
@@ -123,6 +145,12 @@ Task<std::vector<Result<void>>> EmbeddedEswitch::apply(std::vector<RuleChange> c
 Task<std::vector<HeldRule>> EmbeddedEswitch::read_rules(std::optional<EswitchPort> owner) {
   co_return co_await offload(impl_->control(),
                              [impl = impl_.get(), owner] { return impl->engine().rules().read(owner); });
+}
+
+Task<std::vector<RuleDigest>> EmbeddedEswitch::read_digests() {
+  co_return co_await offload(impl_->control(), [impl = impl_.get()] {
+    return Result<std::vector<RuleDigest>>(impl->engine().rules().digests());
+  });
 }
 
 Task<std::vector<PortState>> EmbeddedEswitch::read_ports() {

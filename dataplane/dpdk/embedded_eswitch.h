@@ -5,6 +5,8 @@
 #include "dataplane/dpdk/steering_mode.h"
 #include "dataplane/eswitch.h"
 
+#include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,6 +29,19 @@ struct SoftEswitchOptions {
   SteeringMode steering = SteeringMode::kSoftware;
 };
 
+// The software eSwitch's ports as a host's configuration names them.
+struct HostPorts {
+  std::string device;  // netdev of the wire
+  std::uint16_t functions = 0;
+  std::filesystem::path socket_dir;
+  bool use_hugepages = false;
+  SteeringMode steering = SteeringMode::kSoftware;
+};
+// Where the VM's side of a function connects.
+std::filesystem::path function_socket(const std::filesystem::path& socket_dir, std::uint16_t index);
+// Makes the folder; sockets of a killed predecessor are removed. FAILED_PRECONDITION (SOCKET_DIR).
+Result<SoftEswitchOptions> prepare_ports(const HostPorts& ports);
+
 class EmbeddedEswitch : public Eswitch {
  public:
   // Starts DPDK and the software eSwitch in this process. Once per process. Blocks for about 200 ms,
@@ -37,6 +52,7 @@ class EmbeddedEswitch : public Eswitch {
 
   Task<std::vector<Result<void>>> apply(std::vector<RuleChange> changes) override;
   Task<std::vector<HeldRule>> read_rules(std::optional<EswitchPort> owner) override;
+  Task<std::vector<RuleDigest>> read_digests() override;
   Task<std::vector<PortState>> read_ports() override;
   Task<void> set_answers(EswitchPort port, std::optional<PortAnswers> answers) override;
   Task<std::vector<SlowPathState>> read_slow_path() override;

@@ -80,6 +80,12 @@ Result<std::vector<HeldRule>> RuleHolder::read(std::optional<EswitchPort> owner)
   return rules;
 }
 
+std::vector<RuleDigest> RuleHolder::digests() const {
+  RuleDigests digests;
+  for (const Held& held : held_ | std::views::values) digests.add(held.rule);
+  return digests.list();
+}
+
 Result<HeldRule> RuleHolder::read_one(const Held& held) const {
   HeldRule read{.rule = held.rule};
   if (!held.rule.actions.count) return read;

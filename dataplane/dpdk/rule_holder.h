@@ -23,6 +23,8 @@ class RuleHolder {
   Result<void> apply(const RuleChange& change);
   // Counters come from the device; HARDWARE_REJECTED when it does not know a rule any more.
   Result<std::vector<HeldRule>> read(std::optional<EswitchPort> owner) const;
+  // As Eswitch::read_digests(). Costs a walk over all rules, and the device nothing.
+  std::vector<RuleDigest> digests() const;
   // Destroys all, whatever the device says to it.
   void clear();
 

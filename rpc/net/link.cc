@@ -49,10 +49,9 @@ Error lost(int error) {
 
 Link::Link(Parts parts, LinkOwner& owner)
     : executor_(parts.executor),
-      tls_context_(std::move(parts.tls)),
-      tls_(tls_context_, parts.server_name),
-      session_(tls_context_->role(), parts.limits, now()),
-      lifetime_(tls_context_->role(), parts.limits, now(), jitter()),
+      engine_(std::move(parts.engine)),
+      session_(parts.role, parts.limits, now()),
+      lifetime_(parts.role, parts.limits, now(), jitter()),
       socket_(parts.executor, parts.socket.release()),
       owner_(owner),
       deadlines_(parts.deadlines) {}
@@ -82,7 +81,7 @@ asio::awaitable<void> Link::run() {
   if (rest_alarm_) deadlines_.remove(*std::exchange(rest_alarm_, std::nullopt));
 }
 
-// Frees the TLS buffers when nothing has come for a while.
+// Frees the engine's buffers when nothing has come for a while.
 void Link::watch_rest() {
   is_resting_ = true;
   rest_alarm_ = deadlines_.add(now() + kRestAfter, [weak = weak_from_this()] {
@@ -90,12 +89,12 @@ void Link::watch_rest() {
     if (!self) return;
     self->rest_alarm_.reset();
     if (!self->is_resting_) return self->watch_rest();
-    self->tls_.free_buffers();
+    self->engine_->free_buffers();
   });
 }
 
 bool Link::receive(std::span<const std::uint8_t> ciphertext) {
-  tls_.feed(ciphertext);
+  engine_->feed(ciphertext);
   return take_plaintext();
 }
 
@@ -113,19 +112,19 @@ bool Link::receive_more() {
 // False when the connection is over.
 bool Link::take_plaintext() {
   while (!over_) {
-    const auto count = tls_.read(decrypted);
+    const auto count = engine_->read(decrypted);
     if (!count) {
       close(count.error());
       return false;
     }
-    if (!is_secure_ && tls_.is_established()) {
+    if (!is_secure_ && engine_->is_established()) {
       is_secure_ = true;
-      Peer peer = tls_.peer();
+      Peer peer = engine_->peer();
       peer.address = peer_address(socket_.native_handle()).str();
       owner_.on_secure(std::move(peer));
     }
     if (*count == 0) {
-      if (!tls_.is_closed()) return true;
+      if (!engine_->is_closed()) return true;
       close(lost(0));
       return false;
     }
@@ -166,13 +165,13 @@ void Link::update() {
 
 void Link::flush() {
   if (is_waiting_writable_ || !socket_.is_open()) return;
-  std::string& output = tls_.output();
+  std::string& output = engine_->output();
   if (output.empty()) output.swap(spare_output);
   while (true) {
     while (is_secure_ && !over_ && output.size() < kFlushBytes && session_.wants_write()) {
       frames.clear();
       const auto collected = session_.collect(frames, kRecordBytes);
-      const auto written = collected && !frames.empty() ? tls_.write(frames) : collected;
+      const auto written = collected && !frames.empty() ? engine_->write(frames) : collected;
       if (!written) {
         close(written.error());
         return;
@@ -254,11 +253,11 @@ void Link::close(Error reason) {
 // The last words, as far as the socket takes them without waiting.
 void Link::finish_closing() {
   frames.clear();
-  if (is_secure_ && session_.collect(frames, kRecordBytes) && !frames.empty()) (void)tls_.write(frames);
-  tls_.send_close_notify();
-  const auto rest = std::string_view(tls_.output()).substr(sent_);
+  if (is_secure_ && session_.collect(frames, kRecordBytes) && !frames.empty()) (void)engine_->write(frames);
+  engine_->send_close_notify();
+  const auto rest = std::string_view(engine_->output()).substr(sent_);
   if (!rest.empty()) (void)send_some(socket_.native_handle(), rest);
-  tls_.output() = {};
+  engine_->output() = {};
   sent_ = 0;
   ::shutdown(socket_.native_handle(), SHUT_WR);
   boost::system::error_code ignored;

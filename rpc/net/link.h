@@ -1,4 +1,4 @@
-// One connection at work: moves bytes between a socket, a TlsEngine and a Session, keeps the
+// One connection at work: moves bytes between a socket, an Engine and a Session, keeps the
 // connection's deadlines, and hands events to its owner. Server and client share it.
 //
 // run() ends when the connection is over, for whatever reason; the Session stays usable after that
@@ -9,8 +9,8 @@
 #include "rpc/core/lifetime.h"
 #include "rpc/core/session.h"
 #include "rpc/deadlines.h"
+#include "rpc/net/engine.h"
 #include "rpc/net/socket.h"
-#include "rpc/net/tls_engine.h"
 
 #include <memory>
 #include <optional>
@@ -24,7 +24,7 @@ namespace berth::rpc::net {
 class LinkOwner {
  public:
   virtual ~LinkOwner() = default;
-  // TLS is up and the peer is who it says; HTTP/2 follows.
+  // The engine is established and the peer is who it says; HTTP/2 follows.
   virtual void on_secure(Peer peer) = 0;
   // Never inside a call of the owner's into the Link.
   virtual void on_event(const core::Event& event) = 0;
@@ -37,8 +37,8 @@ class Link : public std::enable_shared_from_this<Link> {
   struct Parts {
     asio::any_io_executor executor;
     Fd socket;
-    std::shared_ptr<const TlsContext> tls;
-    std::string server_name;  // client
+    std::unique_ptr<Engine> engine;
+    core::Role role;
     const Limits& limits;
     Deadlines& deadlines;  // LIFETIME: outlives run()
   };
@@ -75,17 +75,16 @@ class Link : public std::enable_shared_from_this<Link> {
   void watch_rest();
 
   asio::any_io_executor executor_;
-  std::shared_ptr<const TlsContext> tls_context_;
-  TlsEngine tls_;
+  std::unique_ptr<Engine> engine_;
   core::Session session_;
   core::Lifetime lifetime_;
   asio::posix::stream_descriptor socket_;
   LinkOwner& owner_;
   Deadlines& deadlines_;
   std::optional<Deadlines::Handle> alarm_;
-  std::optional<Deadlines::Handle> rest_alarm_;  // set while TLS buffers are held
+  std::optional<Deadlines::Handle> rest_alarm_;  // set while the engine may hold buffers
   bool is_resting_ = true;                       // nothing received since rest_alarm_ was set
-  std::size_t sent_ = 0;                         // of tls_.output()
+  std::size_t sent_ = 0;                         // of engine_->output()
   bool is_secure_ = false;
   bool is_updating_ = false;
   bool is_flush_posted_ = false;

@@ -116,7 +116,7 @@ Result<SocketAddress> numeric_address(const Endpoint& endpoint) {
   return bad_address(endpoint.host, "not an IP address");
 }
 
-Result<Fd> listen_on(const Endpoint& endpoint) {
+Result<Fd> listen_on(const Endpoint& endpoint, UnixAccess access) {
   const auto address = numeric_address(endpoint);
   if (!address) return std::unexpected(address.error());
   if (endpoint.is_unix && is_stale(*address, endpoint.host)) ::unlink(endpoint.host.c_str());
@@ -125,7 +125,12 @@ Result<Fd> listen_on(const Endpoint& endpoint) {
   if (fd.get() < 0) return fail(Code::kUnavailable, "BIND_FAILED", std::strerror(errno));
   const int on = 1;
   if (!endpoint.is_unix) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  if (::bind(fd.get(), address->get(), address->size) == 0 && ::listen(fd.get(), kBacklog) == 0) return fd;
+  // Nobody can connect between bind() and listen().
+  if (::bind(fd.get(), address->get(), address->size) == 0 &&
+      (access == UnixAccess::kUmask || ::chmod(endpoint.host.c_str(), S_IRUSR | S_IWUSR) == 0) &&
+      ::listen(fd.get(), kBacklog) == 0) {
+    return fd;
+  }
   const int error = errno;
   return fail(error == EADDRINUSE ? Code::kAlreadyExists : Code::kUnavailable,
               error == EADDRINUSE ? "ADDRESS_IN_USE" : "BIND_FAILED",
@@ -139,12 +144,19 @@ SocketAddress local_address(int fd) {
 SocketAddress peer_address(int fd) {
   return query_address(::getpeername, fd);
 }
+Result<std::uint32_t> peer_uid(int fd) {
+  ucred credentials{};
+  socklen_t size = sizeof(credentials);
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
+    return fail(Code::kUnavailable, "NO_CREDENTIALS", std::strerror(errno));
+  return credentials.uid;
+}
 
 Result<Fd> begin_connect(const SocketAddress& address) {
   Fd fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (fd.get() < 0) return fail(Code::kUnavailable, "CONNECT_FAILED", std::strerror(errno));
   if (::connect(fd.get(), address.get(), address.size) == 0 || errno == EINPROGRESS) return fd;
-  return fail(Code::kUnavailable, "CONNECT_FAILED",
+  return fail(errno == EACCES ? Code::kPermissionDenied : Code::kUnavailable, "CONNECT_FAILED",
               fmt::format("{}: {}", address.str(), std::strerror(errno)));
 }
 

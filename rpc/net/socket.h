@@ -53,13 +53,21 @@ Result<Endpoint> parse_endpoint(std::string_view text);
 // For endpoints that need no name service; INVALID_ARGUMENT (BAD_ADDRESS) for a host name.
 Result<SocketAddress> numeric_address(const Endpoint& endpoint);
 
+enum class UnixAccess {
+  kUmask,  // as the umask says
+  kOwner,  // mode 0600, from the first moment that somebody could connect
+};
 // Binds and listens; a stale unix socket file is replaced. ALREADY_EXISTS (ADDRESS_IN_USE),
 // UNAVAILABLE (BIND_FAILED).
-Result<Fd> listen_on(const Endpoint& endpoint);
+Result<Fd> listen_on(const Endpoint& endpoint, UnixAccess access = UnixAccess::kUmask);
 SocketAddress local_address(int fd);
 SocketAddress peer_address(int fd);
+// The user at the other end of a unix socket: who connected or, for a client, who listens. As it was when
+// they did (SO_PEERCRED, unix(7)).
+Result<std::uint32_t> peer_uid(int fd);
 
-// Begins a connection; it is up when the socket is writable and connect_error() is 0.
+// Begins a connection (PERMISSION_DENIED: the file of a unix socket is not for us); it is up when the socket
+// is writable and connect_error() is 0.
 Result<Fd> begin_connect(const SocketAddress& address);
 int connect_error(int fd);
 void set_no_delay(int fd);

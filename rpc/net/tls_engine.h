@@ -5,8 +5,8 @@
 #pragma once
 
 #include "base/error.h"
+#include "rpc/net/engine.h"
 #include "rpc/net/tls_context.h"
-#include "rpc/peer.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -20,32 +20,24 @@ struct bio_st;
 
 namespace berth::rpc::net {
 
-class TlsEngine {
+class TlsEngine : public Engine {
  public:
   // A client checks that the server's certificate names `server_name` (DNS name or IP address).
   TlsEngine(std::shared_ptr<const TlsContext> context, const std::string& server_name);
-  ~TlsEngine();
+  ~TlsEngine() override;
   TlsEngine(const TlsEngine&) = delete;
   TlsEngine& operator=(const TlsEngine&) = delete;
 
-  // LIFETIME: `ciphertext` must stay until read() has returned 0 or an error.
-  void feed(std::span<const std::uint8_t> ciphertext);
-  // Plaintext from what was fed; 0: no more for now (see is_closed). Drives the handshake first.
-  // UNAUTHENTICATED (TLS_HANDSHAKE) when the peer or its certificate is refused, UNAVAILABLE
-  // (TLS_ERROR) later.
-  Result<std::size_t> read(std::span<std::uint8_t> plaintext);
-  Result<void> write(std::string_view plaintext);
-  // Ciphertext to be sent; the caller takes it away.
-  std::string& output() { return output_; }
-  void send_close_notify();
-  // Gives OpenSSL's two record buffers back (34 KiB), if nothing is in them. For connections at rest:
-  // a busy one would allocate them anew for every record.
-  void free_buffers();
+  void feed(std::span<const std::uint8_t> ciphertext) override;
+  Result<std::size_t> read(std::span<std::uint8_t> plaintext) override;
+  Result<void> write(std::string_view plaintext) override;
+  void send_close_notify() override;
+  // OpenSSL's two record buffers (34 KiB): a busy connection would allocate them anew for every record.
+  void free_buffers() override;
 
-  bool is_established() const { return established_; }
-  bool is_closed() const { return closed_; }  // the peer sent close_notify
-  // Only when established; `address` is left for the caller.
-  Peer peer() const;
+  bool is_established() const override { return established_; }
+  bool is_closed() const override { return closed_; }  // the peer sent close_notify
+  Peer peer() const override;
 
  private:
   friend struct MemoryBio;
@@ -55,7 +47,6 @@ class TlsEngine {
   std::shared_ptr<const TlsContext> context_;
   ssl_st* ssl_;
   std::span<const std::uint8_t> input_;
-  std::string output_;
   bool established_ = false;
   bool closed_ = false;
 };

@@ -1,36 +1,13 @@
-// The embedded engine on the software eSwitch, with ports that lead nowhere: no root, no hugepages.
-#include "dataplane/dpdk/embedded_eswitch.h"
+// The contract, on the embedded engine, and what is its alone.
 #include "dataplane/pipeline.h"
 #include "dataplane/rule_text.h"
+#include "tests/contract/embedded_backend.h"
 #include "tests/contract/eswitch_contract.h"
 #include "tests/fakes/port_answers.h"
 #include "tests/fakes/whole_host.h"
 
-#include <cstdlib>
-
 namespace berth::testing {
 namespace {
-
-using dataplane::dpdk::EmbeddedEswitch;
-
-// DPDK starts once a process, so all tests share one.
-struct Embedded {
-  static dataplane::Eswitch& eswitch() {
-    (void)loop();
-    static const auto instance = [] {
-      auto opened =
-          EmbeddedEswitch::open_soft({.uplink = {"net_null0", "no-rx=1"},
-                                      .functions = {{"net_null1", "no-rx=1"}, {"net_null2", "no-rx=1"}},
-                                      .steering = dataplane::dpdk::SteeringMode::BERTH_STEERING});
-      if (!opened) {
-        ADD_FAILURE() << opened.error().message;
-        std::abort();
-      }
-      return *std::move(opened);
-    }();
-    return *instance;
-  }
-};
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Embedded, EswitchContract, Embedded);
 

@@ -134,6 +134,24 @@ TYPED_TEST_P(EswitchContract, RulesAreFoundByOwner) {
   EXPECT_EQ(this->read(this->vf1)[0].rule.key.match.source, this->vf1);
 }
 
+TYPED_TEST_P(EswitchContract, DigestsAreThoseOfTheRulesThatAreHeld) {
+  auto rule = this->drop(this->vf0);
+  const auto digest = [&] { return run_until_done(loop(), TypeParam::eswitch().read_digests()).value(); };
+  EXPECT_TRUE(digest().empty());
+  this->apply({dataplane::AddRule{rule}, dataplane::AddRule{this->drop(this->vf1)},
+               dataplane::AddRule{this->entry(this->vf0)}});
+  dataplane::RuleDigests wanted;
+  for (const auto& held : this->read()) wanted.add(held.rule);
+  EXPECT_EQ(digest(), wanted.list());
+  ASSERT_EQ(digest().size(), 3U) << "vf0 in two groups, vf1 in one";
+  const auto before = digest();
+  rule.actions = {.count = true, .fate = dataplane::JumpTo{2}};
+  this->apply({dataplane::AddRule{rule}});
+  EXPECT_NE(digest(), before) << "same key, other actions";
+  this->apply({dataplane::AddRule{this->drop(this->vf0)}});
+  EXPECT_EQ(digest(), before);
+}
+
 TYPED_TEST_P(EswitchContract, PortsAreTheUplinkThenTheFunctions) {
   const auto ports = this->read_ports();
   ASSERT_GE(ports.size(), 3U);
@@ -186,6 +204,7 @@ REGISTER_TYPED_TEST_SUITE_P(EswitchContract, ReadsBackWhatWasAdded, AddingAndRem
                             AddingOverOtherActionsReplaces, ARefusedReplacementLeavesTheOldOne,
                             ARefusedRuleLeavesTheOthersStanding, RulesAreFoundByOwner,
                             PortsAreTheUplinkThenTheFunctions, AnswersAreHeldByPortUntilTheyAreTakenBack,
-                            RefusedAnswersLeaveTheOldOnes, OnlyFunctionsThatExistAreAnswered);
+                            RefusedAnswersLeaveTheOldOnes, OnlyFunctionsThatExistAreAnswered,
+                            DigestsAreThoseOfTheRulesThatAreHeld);
 
 }  // namespace berth::testing

@@ -58,6 +58,16 @@ class FakeEswitch : public dataplane::Eswitch {
     co_return found;
   }
 
+  Task<std::vector<dataplane::RuleDigest>> read_digests() override {
+    dataplane::RuleDigests digests;
+    for (const auto& [key, rule] : rules) digests.add(rule);
+    co_return digests.list();
+  }
+
+  // As if somebody else had been at it.
+  std::uint64_t epoch_now = 0;
+  std::uint64_t epoch() const override { return epoch_now; }
+
   Task<std::vector<dataplane::PortState>> read_ports() override {
     std::vector<dataplane::PortState> ports(1);  // the uplink
     for (std::uint16_t i = 0; i < function_count_; ++i) {

@@ -26,7 +26,7 @@ class AgentWorld {
 
   explicit AgentWorld(std::chrono::milliseconds vpc_wait_of_agent = std::chrono::milliseconds(0))
       : vpc_wait(vpc_wait_of_agent) {
-    run(agent.start()).value();
+    run(agent.start({})).value();
     run(agent.set_next_hops({{ip("192.0.2.2"), mac("02:00:00:00:ff:02")}})).value();
   }
   ~AgentWorld() { run_until_done(io, agent.stop()); }
@@ -76,9 +76,14 @@ class AgentWorld {
   asio::io_context io;
   FakeEswitch eswitch{kFunctions};
   FakeDriver driver;
+  agent::StateDb state;  // keeps nothing
   std::uint64_t version = 0;
   agent::Agent agent{
-      io.get_executor(), eswitch, driver, make_functions(),
+      io.get_executor(),
+      eswitch,
+      driver,
+      make_functions(),
+      state,
       agent::AgentSettings{.underlay = {.vtep = ip("192.0.2.1"), .mac = mac("02:00:00:00:ff:01")},
                            .vpc_wait = vpc_wait,
                            .quarantine_interval = std::chrono::milliseconds(1)}};

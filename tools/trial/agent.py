@@ -21,12 +21,35 @@ device = "{uplink}"
 vtep = "{vtep}"
 
 [eswitch]
-kind = "embedded"
+{eswitch}
 functions = 4
 socket_dir = "{folder}/vhost"
 
 [log]
 level = "{level}"
+"""
+
+EMBEDDED = 'kind = "embedded"'
+REMOTE = """\
+kind = "remote"
+socket = "{folder}/eswitch.sock"
+"""
+STATE = """
+[agent]
+state_dir = "{folder}/state"
+"""
+
+HOLDER_CONFIG = """\
+[holder]
+socket = "{folder}/eswitch.sock"
+
+[underlay]
+device = "{uplink}"
+vtep = "{vtep}"
+
+[eswitch]
+functions = 4
+socket_dir = "{folder}/vhost"
 """
 
 
@@ -40,16 +63,34 @@ class CallError(TrialError):
 
 
 class Agent:
-    def __init__(self, world, berthd, berthctl, certs_tool, level="info"):
+    """With `eswitchd`, the eSwitch is in that program, and berthd has a memory: both may be killed and started."""
+
+    def __init__(self, world, berthd, berthctl, certs_tool, level="info", eswitchd=None):
         self.world = world
+        self.berthd = berthd
         self.berthctl = berthctl
+        self.eswitchd = eswitchd
         folder = world.folder
         run(certs_tool, folder / "certs", "--trust-domain", TRUST_DOMAIN, "--foreign")
         (folder / "vhost").mkdir()
         self.config = folder / "berthd.toml"
-        self.config.write_text(CONFIG.format(port=0, folder=folder, trust_domain=TRUST_DOMAIN,
+        eswitch = (REMOTE if eswitchd else EMBEDDED).format(folder=folder)
+        self.config.write_text(CONFIG.format(port=0, folder=folder, trust_domain=TRUST_DOMAIN, eswitch=eswitch,
                                              uplink=UPLINK, vtep=world.host_vtep, level=level))
-        self.child = world.spawn("berthd", [berthd, "--config", self.config], netns=world.host)
+        if eswitchd:
+            with open(self.config, "a") as file:
+                file.write(STATE.format(folder=folder))
+            self.start_holder()
+        self.start()
+
+    def start(self):
+        self.child = self.world.spawn("berthd", [self.berthd, "--config", self.config], netns=self.world.host)
+
+    def start_holder(self):
+        config = self.world.folder / "eswitchd.toml"
+        config.write_text(HOLDER_CONFIG.format(folder=self.world.folder, uplink=UPLINK, vtep=world.host_vtep))
+        self.holder = self.world.spawn("eswitchd", [self.eswitchd, "--config", config], netns=self.world.host)
+        self.holder.wait_for(r"ready.* socket=")
 
     def wait_ready(self):
         self.endpoint = self.child.wait_for(r"ready.* listen=(127\.0\.0\.1:\d+)").group(1)

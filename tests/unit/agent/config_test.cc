@@ -54,6 +54,20 @@ TEST(Config, NamesTheKeyThatIsWrong) {
   }
 }
 
+TEST(Config, ARemoteEswitchNeedsItsSocketAndAMemory) {
+  const auto remote = [](const std::string& rest) {
+    return parse_config(with(kGood, "functions = 2", "kind = \"remote\"\nfunctions = 2") + rest, "test.toml");
+  };
+  EXPECT_THAT(remote("").error().message, HasSubstr("eswitch.socket"));
+  EXPECT_THAT(remote("socket = \"/s\"\n").error().message, HasSubstr("agent.state_dir"));
+  const auto config = remote("socket = \"/s\"\n[agent]\nstate_dir = \"/var/lib/berth\"\n");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->eswitch.socket, "/s");
+  EXPECT_EQ(config->agent.state_dir, "/var/lib/berth");
+  EXPECT_THAT(remote("socket = \"/s\"\nhugepages = true\n").error().message, HasSubstr("eswitch.hugepages"))
+      << "the rule holder's to say";
+}
+
 TEST(Config, NotTomlIsAnErrorWithALine) {
   const auto config = parse_config("[api\nx", "test.toml");
   ASSERT_FALSE(config);

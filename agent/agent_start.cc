@@ -1,0 +1,80 @@
+// How an agent starts: with what a former process left in the state database and in the eSwitch.
+#include "agent/agent.h"
+#include "agent/attach_workflow.h"
+#include "agent/detach_workflow.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace berth::agent {
+namespace {
+
+// Owns the workflow for as long as it runs.
+template <typename Workflow>
+asio::awaitable<void> run_to_end(std::unique_ptr<Workflow> workflow) {
+  co_await workflow->run();
+}
+
+}  // namespace
+
+Task<Adoption> Agent::start(SavedState saved) {
+  const auto checked = co_await check_strangers(saved.is_empty());
+  if (!checked) co_return pass(checked);
+  if (const auto restored = restore(saved); !restored) co_return pass(restored);
+  auto adopted = co_await reconciler_.resync();
+  if (!adopted) co_return pass(adopted, "program the eSwitch");
+  for (const SavedAttachment& attachment : saved.attachments) resume(attachment);
+  tasks_.spawn("lift quarantines", lift_quarantines(services_, quarantine_interval_));
+  co_return adopted;
+}
+
+// A state that knows nothing beside an eSwitch full of VMs' rules is the wrong state, or a lost one: taking
+// it at its word would cut every VM off.
+Task<void> Agent::check_strangers(bool is_empty) {
+  if (!is_empty) co_return Result<void>();
+  const auto digests = co_await eswitch_.read_digests();
+  if (!digests) co_return pass(digests);
+  const auto is_functions = [](const dataplane::RuleDigest& digest) { return !digest.owner.is_uplink(); };
+  if (std::ranges::none_of(*digests, is_functions)) co_return Result<void>();
+  co_return fail(Code::kFailedPrecondition, "STATE_IS_ANOTHERS",
+                 "the eSwitch holds rules of attached VMs, and the state database knows none. Restore the "
+                 "database, or restart berth-eswitchd to begin without any attachment");
+}
+
+// Nothing waits here: nobody sees the tables half full.
+Result<void> Agent::restore(const SavedState& saved) {
+  for (const SavedAttachment& one : saved.attachments) {
+    auto function = functions_.lease(one.attachment.function.index);
+    if (!function) return pass(function, fmt::format("attachment {}", one.attachment.id));
+    Attachment attachment = one.attachment;
+    attachment.function = *std::move(function);
+    if (attachment.state == AttachmentState::kQuarantined) functions_.quarantine(attachment.function.index);
+    attachments_.insert(std::move(attachment));
+  }
+  if (saved.vpcs_version != 0)
+    vpcs_.restore(std::make_shared<const dataplane::VpcSet>(saved.vpcs), saved.vpcs_version);
+  reconciler_.set_next_hops(saved.next_hops);
+  return {};
+}
+
+// Half-way is finished, in the direction that it had: every step is idempotent.
+void Agent::resume(const SavedAttachment& saved) {
+  const AttachmentId& id = saved.attachment.id;
+  switch (saved.attachment.state) {
+    case AttachmentState::kAttaching:
+      tasks_.spawn(fmt::format("attach {}", saved.attachment.intent.vm),
+                   run_to_end(std::make_unique<AttachWorkflow>(services_, saved)));
+      break;
+    case AttachmentState::kDetaching:
+      tasks_.spawn(fmt::format("detach {}", id),
+                   run_to_end(std::make_unique<DetachWorkflow>(services_, saved)));
+      break;
+    case AttachmentState::kAttached:
+      operations_.restore_finished(saved.operation, saved.request, saved.fingerprint, *attachments_.find(id));
+      break;
+    case AttachmentState::kQuarantined:
+      break;  // lift_quarantines() sees to it
+  }
+}
+
+}  // namespace berth::agent

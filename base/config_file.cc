@@ -1,0 +1,105 @@
+#include "base/config_file.h"
+
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace berth {
+
+Result<std::string> read_config_file(const std::filesystem::path& file) {
+  std::ifstream stream(file);
+  if (!stream) return fail(Code::kNotFound, "BAD_CONFIG", fmt::format("cannot read {}", file.string()));
+  std::ostringstream text;
+  text << stream.rdbuf();
+  return text.str();
+}
+
+Result<toml::value> parse_toml(const std::string& text, const std::string& name) {
+  try {
+    std::istringstream stream(text);
+    return toml::parse(stream, name);
+  } catch (const std::exception& error) {
+    return fail(Code::kInvalidArgument, "BAD_CONFIG", error.what());
+  }
+}
+
+void check_sections(const toml::value& root, const std::set<std::string>& known, Error& first_error) {
+  for (const auto& [key, value] : root.as_table()) {
+    if (!known.contains(key) && first_error.message.empty())
+      first_error = fail_field(key, "BAD_CONFIG", "is not a known section").error();
+  }
+}
+
+LogLevel read_log_level(const toml::value& root, Error& first_error) {
+  Section log(root, "log", first_error);
+  const std::string level = log.string("level", "info");
+  if (level == "debug") return LogLevel::kDebug;
+  if (level == "warning") return LogLevel::kWarning;
+  if (level == "error") return LogLevel::kError;
+  if (level != "info") log.complain("level", "must be debug, info, warning or error");
+  return LogLevel::kInfo;
+}
+
+Section::Section(const toml::value& root, std::string name, Error& first_error)
+    : name_(std::move(name)), error_(first_error) {
+  if (!root.contains(name_)) return;
+  const toml::value& value = root.at(name_);
+  if (value.is_table()) {
+    table_ = value.as_table();
+  } else {
+    complain(name_, "must be a table");
+  }
+}
+
+Section::~Section() {
+  for (const auto& [key, value] : table_) {
+    if (!asked_.contains(key)) complain(key, "is not a known key");
+  }
+}
+
+std::string Section::required_string(const std::string& key) {
+  auto text = string(key, "");
+  if (text.empty()) complain(key, "is required");
+  return text;
+}
+
+std::string Section::string(const std::string& key, std::string otherwise) {
+  const toml::value* value = find(key);
+  if (value == nullptr) return otherwise;
+  if (value->is_string()) return value->as_string().str;
+  complain(key, "must be a string");
+  return otherwise;
+}
+
+std::int64_t Section::integer(const std::string& key, std::int64_t otherwise, std::int64_t least,
+                              std::int64_t most) {
+  const toml::value* value = find(key);
+  if (value == nullptr) return otherwise;
+  if (value->is_integer() && value->as_integer() >= least && value->as_integer() <= most)
+    return value->as_integer();
+  complain(key, fmt::format("must be a number from {} to {}", least, most));
+  return otherwise;
+}
+
+bool Section::boolean(const std::string& key, bool otherwise) {
+  const toml::value* value = find(key);
+  if (value == nullptr) return otherwise;
+  if (value->is_boolean()) return value->as_boolean();
+  complain(key, "must be true or false");
+  return otherwise;
+}
+
+void Section::complain(const std::string& key, const std::string& why) {
+  if (error_.message.empty())
+    error_ = fail_field(fmt::format("{}.{}", name_, key), "BAD_CONFIG", why).error();
+}
+
+const toml::value* Section::find(const std::string& key) {
+  asked_.insert(key);
+  const auto found = table_.find(key);
+  return found == table_.end() ? nullptr : &found->second;
+}
+
+}  // namespace berth

@@ -1,0 +1,109 @@
+// berth-eswitchd, the rule holder: the eSwitch engine in a process of its own, so that the rules and the
+// functions' sockets outlive berthd. Serves dataplane/eswitch.h on a unix socket to this user alone.
+#include "base/log.h"
+#include "base/task_group.h"
+#include "dataplane/dpdk/embedded_eswitch.h"
+#include "dataplane/remote/eswitch_service.h"
+#include "dataplane/rule.h"
+#include "eswitchd/config.h"
+#include "host/vtep_port.h"
+#include "rpc/server.h"
+
+#include <csignal>
+#include <filesystem>
+#include <optional>
+#include <random>
+#include <string>
+#include <unistd.h>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+
+namespace berth {
+namespace {
+
+using dataplane::dpdk::EmbeddedEswitch;
+using dataplane::remote::EswitchService;
+
+// Changes that are under way when it stops; they take milliseconds, only Hello would last.
+constexpr std::chrono::milliseconds kDrain{100};
+
+std::uint64_t make_instance() {
+  std::random_device random;
+  return std::uint64_t{random()} << 32 | random();
+}
+
+Task<void> serve_until_signal(asio::io_context& io, rpc::Server& server) {
+  TaskGroup tasks(io.get_executor());
+  tasks.spawn("rpc server", server.run());
+  asio::signal_set signals(io, SIGINT, SIGTERM);
+  (void)co_await signals.async_wait(kAsTuple);
+  log_event(LogLevel::kInfo, "stopping");
+  tasks.cancel();
+  co_await tasks.join();
+  co_return Result<void>();
+}
+
+Result<void> serve(const eswitchd::Config& config) {
+  const auto vtep_port = host::VtepPort::claim(config.underlay.vtep, dataplane::kVxlanUdpPort);
+  if (!vtep_port) return pass(vtep_port);
+  const auto options =
+      dataplane::dpdk::prepare_ports({.device = config.underlay.device,
+                                      .functions = config.eswitch.functions,
+                                      .socket_dir = config.eswitch.socket_dir,
+                                      .use_hugepages = config.eswitch.hugepages,
+                                      .steering = dataplane::dpdk::steering_called(config.eswitch.steering)});
+  if (!options) return pass(options);
+  asio::io_context io(1);  // before the eSwitch, whose control thread resumes coroutines on it
+  const auto eswitch = EmbeddedEswitch::open_soft(*options);
+  if (!eswitch) return pass(eswitch);
+
+  rpc::Server server(io.get_executor(), {.listen = "unix:" + config.socket.string(),
+                                         .only_uid = ::geteuid(),
+                                         .limits = {.idle = rpc::milliseconds(0), .drain = kDrain}});
+  EswitchService service(io.get_executor(), **eswitch, make_instance());
+  service.add_to(server);
+  if (auto complete = server.require_complete(EswitchService::kName); !complete) return complete;
+  std::error_code error;
+  std::filesystem::create_directories(config.socket.parent_path(), error);  // listen() says what is wrong
+  if (auto listening = server.listen(); !listening) return listening;
+  log_event(LogLevel::kInfo, "ready",
+            {{"socket", config.socket.string()}, {"functions", config.eswitch.functions}});
+  std::optional<Result<void>> outcome;
+  asio::co_spawn(io, serve_until_signal(io, server),
+                 [&outcome](const std::exception_ptr& thrown, Result<void> result) {
+                   if (thrown) std::rethrow_exception(thrown);
+                   outcome = std::move(result);
+                 });
+  io.run();
+  return outcome.value();
+}
+
+}  // namespace
+}  // namespace berth
+
+int main(int argc, char** argv) {
+  CLI::App app("berth-eswitchd: holds the eSwitch's rules for berthd");
+  std::string config_file;
+  app.add_option("--config", config_file, "TOML file; see docs/examples/berth-eswitchd.toml")->required();
+  app.set_version_flag("--version", "berth-eswitchd " BERTH_VERSION);
+  CLI11_PARSE(app, argc, argv);
+
+  std::signal(SIGPIPE, SIG_IGN);  // guests and clients go away whenever they like
+  const auto config = berth::eswitchd::load_config(config_file);
+  if (!config) {
+    berth::log_event(berth::LogLevel::kError, "bad configuration", {{"error", config.error().message}});
+    return 2;
+  }
+  berth::set_log_level(config->log_level);
+  const auto served = berth::serve(*config);
+  if (!served) {
+    berth::log_event(berth::LogLevel::kError, "cannot serve",
+                     {{"reason", served.error().reason}, {"error", served.error().message}});
+    return 1;
+  }
+  return 0;
+}

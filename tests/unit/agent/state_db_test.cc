@@ -1,0 +1,140 @@
+#include "agent/state_db.h"
+
+#include "agent/vpc_blob.h"
+#include "tests/fakes/run_task.h"
+#include "tests/fakes/whole_host.h"
+
+#include <fstream>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+namespace berth::agent {
+namespace {
+
+using testing::ip;
+using testing::mac;
+
+class StateDbTest : public ::testing::Test {
+ protected:
+  StateDbTest() { std::filesystem::remove_all(folder); }
+  ~StateDbTest() override { std::filesystem::remove_all(folder); }
+  template <typename T>
+  T run(asio::awaitable<T> task) {
+    return testing::run_until_done(io, std::move(task));
+  }
+  static SavedAttachment saved(AttachmentState state) {
+    return {.attachment = {.id = AttachmentId::trusted("att-1"),
+                           .intent = {.request = RequestId::trusted("req-1"),
+                                      .vm = VmId::trusted("vm-1"),
+                                      .vpc = VpcId::trusted("blue"),
+                                      .ips = {ip("10.1.0.5"), ip("2001:db8::5")},
+                                      .mac = mac("02:00:00:00:01:05"),
+                                      .mtu_bytes = 1400,
+                                      .rates = {.from_vm = 1000000000, .to_vm = 0}},
+                           .state = state,
+                           .is_withdrawn = true,
+                           .function = {.index = 3}},
+            .operation = OperationId::trusted("op-1"),
+            .request = RequestId::trusted("req-2"),
+            .fingerprint = "what was asked"};
+  }
+
+  asio::io_context io;
+  std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / fmt::format("berth-state-{}", ::getpid());
+};
+
+TEST_F(StateDbTest, ANewOneIsEmpty) {
+  const auto state = StateDb::open(folder)->load();
+  ASSERT_TRUE(state);
+  EXPECT_TRUE(state->is_empty());
+  EXPECT_EQ(state->vpcs_version, 0U);
+}
+
+TEST_F(StateDbTest, WhatWasSavedIsLoadedByTheNextProcess) {
+  const auto blue = std::make_shared<const dataplane::Vpc>(testing::make_vpc_with_policy());
+  const auto vpcs = std::make_shared<const dataplane::VpcSet>(dataplane::VpcSet{{blue->id, blue}});
+  const std::map<IpAddress, MacAddress> hops = {{ip("192.0.2.2"), mac("02:00:00:00:ff:02")}};
+  {
+    auto db = StateDb::open(folder).value();
+    EXPECT_TRUE(run(db.save(saved(AttachmentState::kAttaching))));
+    EXPECT_TRUE(run(db.save(saved(AttachmentState::kQuarantined))));
+    EXPECT_TRUE(run(db.save_vpcs(vpcs, {blue->id}, 1ULL << 63U)));
+    EXPECT_TRUE(run(db.save_next_hops(hops)));
+  }
+  auto db = StateDb::open(folder).value();
+  const auto state = db.load().value();
+  ASSERT_EQ(state.attachments.size(), 1U);
+  const SavedAttachment wanted = saved(AttachmentState::kQuarantined);
+  const SavedAttachment& found = state.attachments[0];
+  EXPECT_EQ(found.attachment.id, wanted.attachment.id);
+  EXPECT_EQ(found.attachment.intent, wanted.attachment.intent);
+  EXPECT_EQ(found.attachment.state, AttachmentState::kQuarantined);
+  EXPECT_EQ(found.attachment.gate, Gate::kClosed);
+  EXPECT_TRUE(found.attachment.is_withdrawn);
+  EXPECT_EQ(found.attachment.function.index, 3);
+  EXPECT_EQ(found.operation, wanted.operation);
+  EXPECT_EQ(found.request, wanted.request);
+  EXPECT_EQ(found.fingerprint, wanted.fingerprint);
+  ASSERT_EQ(state.vpcs.size(), 1U);
+  EXPECT_EQ(*state.vpcs.begin()->second, *blue);
+  EXPECT_EQ(state.vpcs_version, 1ULL << 63U);
+  EXPECT_EQ(state.next_hops, hops);
+
+  EXPECT_TRUE(run(db.erase(wanted.attachment.id)));
+  EXPECT_TRUE(run(db.erase(wanted.attachment.id)));
+  EXPECT_TRUE(run(db.save_vpcs(std::make_shared<const dataplane::VpcSet>(), {blue->id}, 9)));
+  EXPECT_TRUE(db.load()->is_empty());
+}
+
+TEST_F(StateDbTest, ACorruptFileIsRefusedWithTheCure) {
+  {
+    auto db = StateDb::open(folder).value();
+    EXPECT_TRUE(run(db.save(saved(AttachmentState::kAttached))));
+  }
+  for (const auto at : {0, 100, 4096}) {
+    std::fstream file(folder / "state.db", std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(at);
+    file << std::string(2000, 'x');
+  }
+  const auto opened = StateDb::open(folder);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Code::kDataLoss);
+  EXPECT_EQ(opened.error().reason, "STATE_CORRUPT");
+  EXPECT_NE(opened.error().message.find("move it"), std::string::npos) << opened.error().message;
+}
+
+TEST_F(StateDbTest, OneProcessAtATime) {
+  const auto first = StateDb::open(folder);
+  ASSERT_TRUE(first);
+  const auto second = StateDb::open(folder);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().reason, "STATE_IN_USE");
+}
+
+TEST_F(StateDbTest, AFolderThatCannotBeMadeIsNamed) {
+  std::ofstream(folder.string()) << "a file";
+  const auto opened = StateDb::open(folder / "below");
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().reason, "STATE_UNWRITABLE");
+  EXPECT_NE(opened.error().message.find(folder.string()), std::string::npos);
+}
+
+TEST(VpcBlob, EveryCutIsNoticed) {
+  const auto vpc = testing::make_vpc_with_policy();
+  const std::string blob = format_vpc_blob(vpc);
+  EXPECT_EQ(parse_vpc_blob(blob).value(), vpc);
+  for (std::size_t size = 0; size < blob.size(); ++size)
+    EXPECT_FALSE(parse_vpc_blob(std::string_view(blob).substr(0, size))) << size;
+  EXPECT_FALSE(parse_vpc_blob(blob + "x"));
+}
+
+TEST(VpcBlob, APolicyVersionIsKept) {
+  auto vpc = testing::make_vpc("blue", 7001);
+  vpc.policy_version = 200;
+  EXPECT_EQ(parse_vpc_blob(format_vpc_blob(vpc))->policy_version, 200);
+}
+
+}  // namespace
+}  // namespace berth::agent
