@@ -22,7 +22,7 @@ vtep = "{vtep}"
 
 [eswitch]
 kind = "embedded"
-functions = 4
+functions = {functions}
 socket_dir = "{folder}/vhost"
 
 [log]
@@ -40,7 +40,7 @@ class CallError(TrialError):
 
 
 class Agent:
-    def __init__(self, world, berthd, berthctl, certs_tool, level="info"):
+    def __init__(self, world, berthd, berthctl, certs_tool, level="info", functions=4):
         self.world = world
         self.berthctl = berthctl
         folder = world.folder
@@ -48,7 +48,8 @@ class Agent:
         (folder / "vhost").mkdir()
         self.config = folder / "berthd.toml"
         self.config.write_text(CONFIG.format(port=0, folder=folder, trust_domain=TRUST_DOMAIN,
-                                             uplink=UPLINK, vtep=world.host_vtep, level=level))
+                                             uplink=UPLINK, vtep=world.host_vtep, level=level,
+                                             functions=functions))
         self.child = world.spawn("berthd", [berthd, "--config", self.config], netns=world.host)
 
     def wait_ready(self):
