@@ -2,6 +2,7 @@
 // it. Owns the tables; the workflows and the reconciler work on them.
 #pragma once
 
+#include "agent/explain.h"
 #include "agent/services.h"
 #include "base/task_group.h"
 
@@ -79,6 +80,9 @@ class Agent {
   // --- inspection
   Task<std::vector<dataplane::HeldRule>> read_rules() { return eswitch_.read_rules(std::nullopt); }
   Task<std::vector<dataplane::PortState>> read_ports() { return eswitch_.read_ports(); }
+  Task<ExplainAnswer> explain(ExplainQuestion question) {
+    return agent::explain(eswitch_, attachments_, std::move(question));
+  }
 
  private:
   Task<std::vector<dataplane::ResourceError>> run_push(VpcPush push);

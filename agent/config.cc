@@ -111,6 +111,9 @@ void read_eswitch(const toml::value& root, Config& config, Error& error) {
   config.eswitch.functions = static_cast<std::uint16_t>(eswitch.integer("functions", 4, 1, kMaxFunctions));
   config.eswitch.socket_dir = eswitch.required_string("socket_dir");
   config.eswitch.hugepages = eswitch.boolean("hugepages", false);
+  config.eswitch.steering = eswitch.string("steering", "sws");
+  if (config.eswitch.steering != "sws" && config.eswitch.steering != "hws")
+    eswitch.complain("steering", "must be \"sws\" or \"hws\"");
 }
 
 void read_rest(const toml::value& root, Config& config, Error& error) {

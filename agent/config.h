@@ -29,6 +29,8 @@ struct Config {
     std::uint16_t functions = 0;
     std::filesystem::path socket_dir;
     bool hugepages = false;
+    // Which of mlx5's engines the rules are made for: "sws" (synchronous rte_flow) or "hws" (templates).
+    std::string steering = "sws";
   } eswitch;
   struct Attach {
     std::uint32_t vpc_wait_ms = 1000;  // how long an attach waits for its VPC to become known

@@ -82,7 +82,9 @@ Result<std::unique_ptr<EmbeddedEswitch>> open_eswitch(const agent::Config& confi
                                                       const std::vector<host::Function>& functions) {
   dataplane::dpdk::SoftEswitchOptions options{
       .uplink = dataplane::dpdk::af_packet_backing(config.underlay.device),
-      .use_hugepages = config.eswitch.hugepages};
+      .use_hugepages = config.eswitch.hugepages,
+      .steering = config.eswitch.steering == "hws" ? dataplane::dpdk::SteeringMode::kHardware
+                                                   : dataplane::dpdk::SteeringMode::kSoftware};
   for (const host::Function& function : functions) {
     options.functions.push_back(dataplane::dpdk::vhost_user_backing(function.index, function.socket));
   }

@@ -23,6 +23,9 @@ if(BERTH_SANITIZE)
   add_compile_options(-fsanitize=${BERTH_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${BERTH_SANITIZE})
 endif()
+if(BERTH_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)  # coverage of the libraries is what guides the fuzzer
+endif()
 
 # Warnings for code that we write; generated and foreign code does not link this.
 add_library(berth_warnings INTERFACE)

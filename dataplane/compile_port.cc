@@ -157,12 +157,11 @@ std::vector<Rule> compile_delivery(const Vpc& vpc, const Peers& peers, const Loc
   };
   const Match reached{.tag = self.port.number()};
   add(Purpose::kDeliver, {group::kDeliver, priority::kExact, reached},
-      {.count = true,
-       .meter = rate_limit(self.port, Meter::Use::kToVm, self.rates.to_vm),
-       .fate = Deliver{self.port}});
+      {.count = true, .fate = Deliver{self.port}});
   add(Purpose::kIngressPolicyDrop, {group::kIngressDenied, priority::kExact, reached}, counted_drop());
 
   const Actions found{.count = true,
+                      .meter = rate_limit(self.port, Meter::Use::kToVm, self.rates.to_vm),
                       .set_tag = self.port.number(),
                       .set_policy_tag = policy_tag(vpc),
                       .fate = JumpTo{group::kIngressPolicy}};

@@ -11,40 +11,40 @@
 //                                                                                       |
 //                                                                               deliver(11) -> VM
 //
-//   table          group  key                                            actions
-//   entry             0   source port                                    jump admit | terminate
-//   admit             1   port, own MAC, untagged, ARP                   count, meter, jump agent
-//                         the same, ICMPv6 type 133, 135, 136            count, meter, jump agent
-//                         the same, DHCP client to server, v4 and v6     count, meter, jump agent
-//                         the same, ICMP to a gateway's IPv4 address     count, meter, jump agent
-//                         the same, ICMPv6 134, 137, DHCP server         count, drop (rogue)
-//                         port, own MAC, untagged, own IPv4              count, meter, tags, jump egress
-//                         policy port, own MAC, untagged, IPv6                  jump admit ipv6 port count,
-//                         drop (spoof)
-//   admit ipv6        2   port, ICMPv6 to a gateway's IPv6 address       count, meter, jump agent
-//                         port, own IPv6                                 count, meter, tags, jump egress
-//                         policy port, fe80::/10                                count, drop (link-local) port
-//                         count, drop (spoof)
-//   egress policy     3   policy, remote prefix, protocol, ports         count, jump mapping | egress denied
-//                         policy                                         jump mapping
-//   egress denied     4   port                                           count, drop (policy)
-//   mapping           5   VPC, destination (VM on this host)             count, tags, MAC, jump ingress
-//   policy
-//                         VPC, destination prefix (remote)               count, MAC, encap -> uplink
-//                         VPC, port                                      count, drop (unroutable)
-//   terminate         6   uplink, own VTEP, UDP 4789, VNI                decap, count, tag, jump inner MAC
-//                         uplink, own VTEP, UDP 4789                     count, drop (unknown VNI)
-//                         IPv6 underlay: uplink, own VTEP                jump terminate ipv6
-//   terminate ipv6    7   uplink, UDP 4789, VNI                          decap, count, tag, jump inner MAC
-//                         uplink, UDP 4789                               count, drop (unknown VNI)
-//   inner MAC         8   uplink, VPC, destination MAC                   count, tags, jump ingress policy
-//                         uplink, VPC                                    count, drop (unknown MAC)
-//   ingress policy    9   policy, remote prefix, protocol, ports         count, jump deliver | ingress denied
-//                         policy                                         jump deliver
-//   ingress denied   10   destination port                               count, drop (policy)
-//   deliver          11   destination port                               count, meter -> VM
-//   agent            12   never has a rule: a packet that jumps here misses, and a miss goes to the agent's
-//                         slow path (hardware cannot match what ARP, ND and DHCP say)
+//   table           group  key                                       actions
+//   entry              0   source port                               jump admit | terminate
+//   admit              1   port, own MAC, untagged, and:
+//                            ARP                                     count, meter, jump agent
+//                            ICMPv6 type 133, 135, 136               count, meter, jump agent
+//                            DHCP client to server, v4 and v6        count, meter, jump agent
+//                            ICMP to the gateway's IPv4 address      count, meter, jump agent
+//                            ICMPv6 134, 137, DHCP server            count, drop (rogue)
+//                            own IPv4                                count, meter, tags, jump egress policy
+//                            IPv6                                    jump admit ipv6
+//                          port                                      count, drop (spoof)
+//   admit ipv6         2   port, ICMPv6 to the gateway's address     count, meter, jump agent
+//                          port, own IPv6                            count, meter, tags, jump egress policy
+//                          port, fe80::/10                           count, drop (link-local)
+//                          port                                      count, drop (spoof)
+//   egress policy      3   policy, remote prefix, protocol, ports    count, jump mapping | egress denied
+//                          policy                                    jump mapping
+//   egress denied      4   port                                      count, drop (policy)
+//   mapping            5   VPC, destination (VM on this host)        count, meter, tags, MAC, jump ingress
+//                          VPC, destination prefix (remote)          count, MAC, encap -> uplink
+//                          VPC, port                                 count, drop (unroutable)
+//   terminate          6   uplink, own VTEP, UDP 4789, VNI           decap, count, tag, jump inner MAC
+//                          uplink, own VTEP, UDP 4789                count, drop (unknown VNI)
+//                          IPv6 underlay: uplink, own VTEP           jump terminate ipv6
+//   terminate ipv6     7   uplink, UDP 4789, VNI                     decap, count, tag, jump inner MAC
+//                          uplink, UDP 4789                          count, drop (unknown VNI)
+//   inner MAC          8   uplink, VPC, destination MAC              count, meter, tags, jump ingress policy
+//                          uplink, VPC                               count, drop (unknown MAC)
+//   ingress policy     9   policy, remote prefix, protocol, ports    count, jump deliver | ingress denied
+//                          policy                                    jump deliver
+//   ingress denied    10   destination port                          count, drop (policy)
+//   deliver           11   destination port                          count -> VM
+//   agent             12   never a rule of ours: a packet that jumps here misses, and a miss goes to the
+//                          slow path (hardware cannot match what ARP, ND and DHCP say)
 //
 // Two tags travel with a packet. Index 0 is the VPC (its VNI), from where a packet is let in until its
 // destination is known, and the destination's port number from then on. Index 1 names the policy that

@@ -1,7 +1,5 @@
 #include "northbound/inspection.h"
 
-#include "dataplane/explain/explain.h"
-#include "dataplane/pipeline.h"
 #include "dataplane/rule_text.h"
 
 #include <map>
@@ -42,31 +40,20 @@ v1::HeldRule to_message(const dataplane::HeldRule& held, const dataplane::PortNu
   return shown;
 }
 
-struct Origin {
-  dataplane::EswitchPort port;
-  dataplane::PacketDefaults defaults;
-};
-
-Result<Origin> find_origin(const v1::ExplainRequest& request, const agent::Agent& agent) {
-  if (request.uplink()) return Origin{};
+Result<agent::ExplainQuestion> to_question(const v1::ExplainRequest& request) {
+  agent::ExplainQuestion question;
+  if (request.has_frame()) {
+    question.packet = agent::FrameBytes{request.frame()};
+  } else {
+    question.packet = request.text();
+  }
+  if (request.uplink()) return question;
   if (!request.has_attachment())
     return fail_field("source", "NO_SOURCE", "a packet comes from an attachment or from the uplink");
   const auto id = AttachmentId::parse("attachment", request.attachment());
   if (!id) return pass(id);
-  const auto attachment = agent.attachments().get(*id);
-  if (!attachment) return pass(attachment);
-  Origin origin{.port = port_of(*attachment),
-                .defaults = {.eth_src = attachment->intent.mac, .eth_dst = dataplane::kGatewayMac}};
-  for (const IpAddress& ip : attachment->intent.ips) {
-    (ip.is_v4() ? origin.defaults.ipv4_src : origin.defaults.ipv6_src) = ip;
-  }
-  return origin;
-}
-
-Result<dataplane::Headers> read_packet(const v1::ExplainRequest& request, const Origin& origin) {
-  if (!request.has_frame()) return dataplane::parse_packet_text(request.text(), origin.defaults);
-  const std::string& frame = request.frame();
-  return dataplane::parse_frame({reinterpret_cast<const std::uint8_t*>(frame.data()), frame.size()});
+  question.attachment = *id;
+  return question;
 }
 
 }  // namespace
@@ -89,24 +76,21 @@ Task<v1::ShowRulesResponse> Inspection::show_rules() {
 }
 
 Task<v1::ExplainResponse> Inspection::explain(v1::ExplainRequest request) {
-  const auto origin = find_origin(request, agent_);
-  if (!origin) co_return pass(origin);
-  const auto packet = read_packet(request, *origin);
-  if (!packet) co_return pass(packet);
+  auto question = to_question(request);
+  if (!question) co_return pass(question);
   const auto numbering = co_await read_numbering(agent_);
   if (!numbering) co_return pass(numbering);
-  const auto rules = co_await agent_.read_rules();
-  if (!rules) co_return pass(rules);
+  const auto answer = co_await agent_.explain(*std::move(question));
+  if (!answer) co_return pass(answer);
 
-  const dataplane::Explanation explanation = dataplane::explain(*rules, origin->port, *packet);
   v1::ExplainResponse response;
-  response.set_packet(format_packet(*packet));
-  for (const dataplane::Explanation::Step& step : explanation.steps) {
+  response.set_packet(answer->packet);
+  for (const agent::ExplainAnswer::Step& step : answer->steps) {
     v1::ExplainStep& shown = *response.add_steps();
-    *shown.mutable_rule() = to_message(*step.rule, *numbering);
-    shown.set_packet(format_packet(step.packet));
+    *shown.mutable_rule() = to_message(step.rule, *numbering);
+    shown.set_packet(step.packet);
   }
-  response.set_end(say_end(explanation));
+  response.set_end(answer->end);
   co_return response;
 }
 

@@ -28,22 +28,26 @@ class Channel::Impl : public std::enable_shared_from_this<Impl> {
         backoff_(options_.backoff_first, options_.backoff_max),
         jitter_(std::random_device{}()) {}
 
+  // To be called once, before anything else.
+  void init();
   Task<std::shared_ptr<ChannelCall>> start(std::string method, CallOptions options);
   Result<void> reload_tls();
   void shut_down();
   asio::awaitable<void> join();
 
  private:
-  using Deadline = std::optional<std::chrono::steady_clock::time_point>;
   // A connection that takes calls.
-  Task<std::shared_ptr<ClientConnection>> acquire(WhenDown when_down, Deadline deadline);
+  Task<std::shared_ptr<ClientConnection>> acquire(WhenDown when_down, CallDeadline deadline);
+  static Task<std::shared_ptr<ClientConnection>> acquire_from(std::weak_ptr<Impl> weak, WhenDown when_down,
+                                                              CallDeadline deadline);
   void ensure_connecting();
   asio::awaitable<void> stay_connected();
   asio::awaitable<bool> try_endpoints();
   Task<std::shared_ptr<ClientConnection>> connect(const std::string& text);
   Task<net::Fd> open_socket(net::Endpoint endpoint);
   asio::awaitable<void> wait_until_up(std::shared_ptr<ClientConnection> connection);
-  core::RequestHead head_of(std::string method, const CallOptions& options, Deadline deadline) const;
+  core::RequestHead head_of(std::string method, std::string authority, const CallOptions& options,
+                            CallDeadline deadline) const;
 
   ChannelOptions options_;
   std::shared_ptr<ChannelParts> parts_;
@@ -51,7 +55,6 @@ class Channel::Impl : public std::enable_shared_from_this<Impl> {
   std::minstd_rand jitter_;
   std::shared_ptr<const net::TlsContext> tls_;
   std::shared_ptr<ClientConnection> connection_;
-  std::string authority_;
   asio::cancellation_signal stop_;
   bool is_running_ = false;  // stay_connected()
   bool is_shut_down_ = false;
@@ -61,31 +64,45 @@ class Channel::Impl : public std::enable_shared_from_this<Impl> {
   bool is_backing_off_ = false;
 };
 
+void Channel::Impl::init() {
+  parts_->acquire = [weak = weak_from_this()](WhenDown when_down, CallDeadline deadline) {
+    return acquire_from(weak, when_down, deadline);
+  };
+}
+
+Task<std::shared_ptr<ClientConnection>> Channel::Impl::acquire_from(std::weak_ptr<Impl> weak,
+                                                                    WhenDown when_down,
+                                                                    CallDeadline deadline) {
+  const auto self = weak.lock();
+  if (!self) co_return fail(Code::kCancelled, "CHANNEL_CLOSED", "the channel is closed");
+  co_return co_await self->acquire(when_down, deadline);
+}
+
 Task<std::shared_ptr<ChannelCall>> Channel::Impl::start(std::string method, CallOptions options) {
   const auto self = shared_from_this();
-  Deadline deadline;
+  CallDeadline deadline;
   if (options.timeout) deadline = std::chrono::steady_clock::now() + *options.timeout;
   const auto connection = co_await acquire(options.when_down, deadline);
   if (!connection) co_return pass(connection);
-  const auto stream = (*connection)->session().start(head_of(std::move(method), options, deadline));
+  auto head = head_of(std::move(method), (*connection)->authority(), options, deadline);
+  const auto stream = (*connection)->session().start(head);
   if (!stream) co_return pass(stream);
-  auto call = std::make_shared<ChannelCall>(parts_, *connection, *stream);
-  if (deadline) call->set_deadline(*deadline);
-  co_return call;
+  ChannelCall::Start how{.head = std::move(head), .deadline = deadline, .when_down = options.when_down};
+  co_return std::make_shared<ChannelCall>(parts_, *connection, *stream, std::move(how));
 }
 
-core::RequestHead Channel::Impl::head_of(std::string method, const CallOptions& options,
-                                         Deadline deadline) const {
+core::RequestHead Channel::Impl::head_of(std::string method, std::string authority,
+                                         const CallOptions& options, CallDeadline deadline) const {
   core::RequestHead head;
   head.method = std::move(method);
   if (deadline) head.timeout = *deadline - std::chrono::steady_clock::now();
   head.metadata = options.metadata;
-  head.authority = authority_;
+  head.authority = std::move(authority);
   head.user_agent = options_.user_agent;
   return head;
 }
 
-Task<std::shared_ptr<ClientConnection>> Channel::Impl::acquire(WhenDown when_down, Deadline deadline) {
+Task<std::shared_ptr<ClientConnection>> Channel::Impl::acquire(WhenDown when_down, CallDeadline deadline) {
   struct Count {
     explicit Count(int& counter) : count(counter) { ++count; }
     ~Count() { --count; }
@@ -111,10 +128,10 @@ Task<std::shared_ptr<ClientConnection>> Channel::Impl::acquire(WhenDown when_dow
     if (deadline) {
       alarm = parts_->deadlines.add(*deadline, [&] {
         rang = true;
-        parts_->changed.wake();
+        parts_->changed.notify_all();
       });
     }
-    const bool woken = co_await parts_->changed.wait();
+    const auto woken = co_await parts_->changed.wait();
     if (alarm && !rang) parts_->deadlines.remove(*alarm);
     if (!woken) co_return fail(Code::kCancelled, "", "cancelled while connecting");
   }
@@ -127,7 +144,7 @@ void Channel::Impl::ensure_connecting() {
   auto ended = [self = shared_from_this()](const std::exception_ptr&) {
     self->is_running_ = false;
     self->is_backing_off_ = false;
-    self->parts_->changed.wake();  // join(), or a call that came too late to be seen
+    self->parts_->changed.notify_all();  // join(), or a call that came too late to be seen
   };
   asio::co_spawn(parts_->executor, stay_connected(),
                  asio::bind_cancellation_slot(stop_.slot(), std::move(ended)));
@@ -145,7 +162,7 @@ asio::awaitable<void> Channel::Impl::stay_connected() {
     }
     ++failures_;
     is_backing_off_ = true;
-    parts_->changed.wake();
+    parts_->changed.notify_all();
     const auto delay = backoff_.next(std::uniform_real_distribution<double>(0, 1)(jitter_));
     const auto slept = co_await sleep_for(delay);
     is_backing_off_ = false;
@@ -159,7 +176,7 @@ asio::awaitable<bool> Channel::Impl::try_endpoints() {
     auto connection = co_await connect(text);
     if (connection) {
       connection_ = *std::move(connection);
-      parts_->changed.wake();
+      parts_->changed.notify_all();
       co_return true;
     }
     last_failure_ = connection.error().in(fmt::format("connect to {}", text));
@@ -185,11 +202,11 @@ Task<std::shared_ptr<ClientConnection>> Channel::Impl::connect(const std::string
     co_return fail(Code::kInvalidArgument, "NO_SERVER_NAME",
                    "a unix endpoint needs ChannelOptions::server_name");
   }
-  authority_ = endpoint->is_unix ? server_name : text;
-  auto connection = std::make_shared<ClientConnection>(parts_, *std::move(socket), tls_, server_name);
+  auto connection = std::make_shared<ClientConnection>(parts_, *std::move(socket), tls_, server_name,
+                                                       endpoint->is_unix ? server_name : text);
   // LIFETIME: the completion keeps the connection and the Impl until run() has ended.
   auto ended = [self = shared_from_this(), connection](const std::exception_ptr&) {
-    self->parts_->changed.wake();
+    self->parts_->changed.notify_all();
   };
   asio::co_spawn(parts_->executor, connection->run(), std::move(ended));
   co_await wait_until_up(connection);
@@ -223,7 +240,7 @@ void Channel::Impl::shut_down() {
   is_shut_down_ = true;
   if (connection_) connection_->close({.code = Code::kCancelled, .message = "the channel is closed"});
   stop_.emit(asio::cancellation_type::terminal);
-  parts_->changed.wake();
+  parts_->changed.notify_all();
 }
 
 asio::awaitable<void> Channel::Impl::join() {
@@ -233,7 +250,9 @@ asio::awaitable<void> Channel::Impl::join() {
 }
 
 Channel::Channel(asio::any_io_executor executor, ChannelOptions options)
-    : impl_(std::make_shared<Impl>(std::move(executor), std::move(options))) {}
+    : impl_(std::make_shared<Impl>(std::move(executor), std::move(options))) {
+  impl_->init();
+}
 Channel::~Channel() {
   impl_->shut_down();
 }

@@ -7,8 +7,10 @@
 namespace berth::rpc {
 
 ClientConnection::ClientConnection(std::shared_ptr<ChannelParts> channel, net::Fd socket,
-                                   std::shared_ptr<const net::TlsContext> tls, std::string server_name)
+                                   std::shared_ptr<const net::TlsContext> tls, std::string server_name,
+                                   std::string authority)
     : channel_(std::move(channel)),
+      authority_(std::move(authority)),
       link_(std::make_shared<net::Link>(net::Link::Parts{.executor = channel_->executor,
                                                          .socket = std::move(socket),
                                                          .tls = std::move(tls),
@@ -28,11 +30,11 @@ void ClientConnection::on_event(const core::Event& event) {
   using Kind = core::Event::Kind;
   if (event.kind == Kind::kReady) {
     is_ready_ = true;
-    channel_->changed.wake();
+    channel_->changed.notify_all();
     return;
   }
   if (event.kind == Kind::kGoaway) {
-    channel_->changed.wake();
+    channel_->changed.notify_all();
     return;
   }
   const auto found = calls_.find(event.stream);
@@ -41,7 +43,7 @@ void ClientConnection::on_event(const core::Event& event) {
 
 void ClientConnection::on_over(const Error& reason) {
   end_ = reason;
-  channel_->changed.wake();
+  channel_->changed.notify_all();
 }
 
 }  // namespace berth::rpc

@@ -1,17 +1,24 @@
 // One connection of a channel: its Link and the calls on it.
 #pragma once
 
+#include "base/signal.h"
 #include "base/task.h"
+#include "rpc/channel.h"
 #include "rpc/net/link.h"
-#include "rpc/signal.h"
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <unordered_map>
 
 namespace berth::rpc {
 
 class ChannelCall;
+class ClientConnection;
+
+using CallDeadline = std::optional<std::chrono::steady_clock::time_point>;
 
 // What connections and calls need of their channel; shared, because a call may outlive the Channel.
 struct ChannelParts {
@@ -21,12 +28,15 @@ struct ChannelParts {
   Limits limits;
   Deadlines deadlines;
   Signal changed;  // a connection came up, went away, or an attempt failed
+  // A connection that takes calls; for a call that starts again. CANCELLED when the channel has gone.
+  std::function<Task<std::shared_ptr<ClientConnection>>(WhenDown, CallDeadline)> acquire;
 };
 
 class ClientConnection : public net::LinkOwner, public std::enable_shared_from_this<ClientConnection> {
  public:
   ClientConnection(std::shared_ptr<ChannelParts> channel, net::Fd socket,
-                   std::shared_ptr<const net::TlsContext> tls, std::string server_name);
+                   std::shared_ptr<const net::TlsContext> tls, std::string server_name,
+                   std::string authority);
 
   // Ends when the connection is over.
   asio::awaitable<void> run();
@@ -34,6 +44,7 @@ class ClientConnection : public net::LinkOwner, public std::enable_shared_from_t
 
   net::Link& link() { return *link_; }
   core::Session& session() { return link_->session(); }
+  const std::string& authority() const { return authority_; }
   bool is_ready() const { return is_ready_; }  // was up, once
   bool takes_calls() const { return is_ready_ && !link_->is_over() && link_->session().can_start(); }
   // Why it is over; only when it is.
@@ -49,6 +60,7 @@ class ClientConnection : public net::LinkOwner, public std::enable_shared_from_t
 
  private:
   std::shared_ptr<ChannelParts> channel_;
+  std::string authority_;
   std::shared_ptr<net::Link> link_;
   std::unordered_map<core::StreamId, ChannelCall*> calls_;
   bool is_ready_ = false;

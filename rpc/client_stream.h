@@ -36,6 +36,9 @@ class ClientStream {
   void writes_done() const { call_->writes_done(); }
   // nullopt: the server ended the call with OK. Any other status comes as the error.
   Task<std::optional<Resp>> read() const { return Reader<Resp>(call_).read(); }
+  // See Reader.
+  Result<Next> take(Resp& message) const { return Reader<Resp>(call_).take(message); }
+  Task<void> wait() const { return call_->wait_readable(); }
   Task<void> finish() const { return call_->finish(); }
   void cancel() const { call_->cancel(); }
   Task<Metadata> initial_metadata() const { return call_->initial_metadata(); }
@@ -52,6 +55,9 @@ class ClientReader {
   explicit ClientReader(std::shared_ptr<ClientCall> call) : call_(std::move(call)) {}
 
   Task<std::optional<Resp>> read() const { return Reader<Resp>(call_).read(); }
+  // See Reader.
+  Result<Next> take(Resp& message) const { return Reader<Resp>(call_).take(message); }
+  Task<void> wait() const { return call_->wait_readable(); }
   Task<void> finish() const { return call_->finish(); }
   void cancel() const { call_->cancel(); }
   Task<Metadata> initial_metadata() const { return call_->initial_metadata(); }

@@ -40,7 +40,7 @@ struct Health::Handlers {
         if (!written) co_return pass(written);
         continue;  // it may have changed while write() waited
       }
-      const bool woken = co_await self.changed_.wait();
+      const auto woken = co_await self.changed_.wait();
       if (!woken) co_return fail(Code::kCancelled, "", "the watcher has gone");
     }
   }
@@ -59,7 +59,7 @@ void Health::add_to(Server& server) {
 
 void Health::set(const std::string& service, Status status) {
   statuses_[service] = status;
-  changed_.wake();
+  changed_.notify_all();
 }
 
 }  // namespace berth::rpc

@@ -6,8 +6,8 @@
 //   health.set("", Health::Status::kServing);
 #pragma once
 
+#include "base/signal.h"
 #include "rpc/server.h"
-#include "rpc/signal.h"
 
 #include <functional>
 #include <map>

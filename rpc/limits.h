@@ -45,6 +45,8 @@ struct Limits {
   std::uint32_t control_per_second = 100;
   std::uint32_t resets_burst = 200;  // (server) RST_STREAM of the peer
   std::uint32_t resets_per_second = 50;
+  std::size_t continuations = 4;     // CONTINUATION frames of one header block
+  std::size_t unsent_answers = 256;  // to PING and SETTINGS, while the peer does not read
 };
 
 }  // namespace berth::rpc

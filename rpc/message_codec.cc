@@ -25,25 +25,69 @@ Result<std::string> serialize_message(const google::protobuf::MessageLite& messa
   return bytes;
 }
 
+Task<std::optional<std::string>> read_bytes(std::shared_ptr<ByteStream> stream) {
+  std::string message;
+  while (true) {
+    const auto next = stream->take(message);
+    if (!next) co_return pass(next);
+    if (*next == Next::kMessage) co_return message;
+    if (*next == Next::kEnd) co_return std::optional<std::string>();
+    const auto woken = co_await stream->wait_readable();
+    if (!woken) co_return pass(woken);
+  }
+}
+
+Task<void> wait_for_room(std::shared_ptr<ByteStream> stream) {
+  while (stream->is_full()) {
+    const auto woken = co_await stream->wait_writable();
+    if (!woken) co_return pass(woken);
+  }
+  co_return Result<void>();
+}
+
+namespace {
+
+// What is said when the one message of a stream is missing, or not the only one.
+struct OnlyMessage {
+  Code code;
+  const char* missing;
+  const char* extra;
+};
+
+// One coroutine for both looks at the stream: every unary call comes here.
+Task<std::string> read_only(std::shared_ptr<ByteStream> stream, OnlyMessage rule) {
+  std::string only;
+  std::string surplus;
+  bool has_one = false;
+  while (true) {
+    const auto next = stream->take(has_one ? surplus : only);
+    if (!next) co_return pass(next);
+    if (*next == Next::kEnd) {
+      if (!has_one) co_return fail(rule.code, "MESSAGE_MISSING", rule.missing);
+      co_return only;
+    }
+    if (*next == Next::kMessage) {
+      if (has_one) co_return fail(rule.code, "EXTRA_MESSAGE", rule.extra);
+      has_one = true;
+      continue;
+    }
+    const auto woken = co_await stream->wait_readable();
+    if (!woken) co_return pass(woken);
+  }
+}
+
+}  // namespace
+
 Task<std::string> read_only_message(std::shared_ptr<ByteStream> stream) {
-  auto first = co_await stream->read();
-  if (!first) co_return pass(first);
-  if (!*first) co_return fail(Code::kInvalidArgument, "MESSAGE_MISSING", "the call has no request message");
-  const auto second = co_await stream->read();
-  if (!second) co_return pass(second);
-  if (*second)
-    co_return fail(Code::kInvalidArgument, "EXTRA_MESSAGE", "the call has a second request message");
-  co_return **std::move(first);
+  return read_only(std::move(stream), {.code = Code::kInvalidArgument,
+                                       .missing = "the call has no request message",
+                                       .extra = "the call has a second request message"});
 }
 
 Task<std::string> read_only_reply(std::shared_ptr<ClientCall> call) {
-  auto reply = co_await call->read();
-  if (!reply) co_return pass(reply);
-  if (!*reply) co_return fail(Code::kInternal, "MESSAGE_MISSING", "status OK without a reply message");
-  const auto end = co_await call->read();
-  if (!end) co_return pass(end);
-  if (*end) co_return fail(Code::kInternal, "EXTRA_MESSAGE", "the call has a second reply message");
-  co_return **std::move(reply);
+  return read_only(std::move(call), {.code = Code::kInternal,
+                                     .missing = "status OK without a reply message",
+                                     .extra = "the call has a second reply message"});
 }
 
 }  // namespace berth::rpc

@@ -41,7 +41,9 @@ RawHandler unary_handler(std::function<Task<Resp>(Context, Req)> handler) {
     if (!response) co_return pass(response);
     auto reply = serialize_message(*response);
     if (!reply) co_return pass(reply);
-    co_return co_await stream->write(*std::move(reply));
+    const auto queued = stream->put(*std::move(reply));
+    if (!queued || !stream->is_full()) co_return queued;
+    co_return co_await wait_for_room(stream);
   };
 }
 
@@ -63,7 +65,9 @@ RawHandler client_stream_handler(std::function<Task<Resp>(Context, Reader<Req>)>
     if (!response) co_return pass(response);
     auto reply = serialize_message(*response);
     if (!reply) co_return pass(reply);
-    co_return co_await stream->write(*std::move(reply));
+    const auto queued = stream->put(*std::move(reply));
+    if (!queued || !stream->is_full()) co_return queued;
+    co_return co_await wait_for_room(stream);
   };
 }
 

@@ -105,7 +105,7 @@ asio::awaitable<void> Server::Impl::accept(TaskGroup& tasks) {
 asio::awaitable<void> Server::Impl::serve(Connections::iterator connection) {
   co_await connection->run();
   connections_.erase(connection);
-  connections_ended_.wake();
+  connections_ended_.notify_all();
 }
 
 asio::awaitable<void> Server::Impl::drain() {
@@ -114,7 +114,7 @@ asio::awaitable<void> Server::Impl::drain() {
   bool is_late = false;
   const auto alarm = parts_.deadlines.add(give_up_at, [&] {
     is_late = true;
-    connections_ended_.wake();
+    connections_ended_.notify_all();
   });
   while (!connections_.empty() && !is_late) (void)co_await connections_ended_.wait();
   if (!is_late) parts_.deadlines.remove(alarm);

@@ -26,67 +26,54 @@ ServerCall::ServerCall(asio::any_io_executor executor, std::shared_ptr<net::Link
       readable_(executor),
       writable_(executor) {}
 
-Task<std::optional<std::string>> ServerCall::read() {
-  const auto self = shared_from_this();
-  while (true) {
-    if (auto next = try_read()) co_return *std::move(next);
-    const bool woken = co_await readable_.wait();
-    if (!woken) co_return cancelled();
+Result<Next> ServerCall::take(std::string& message) {
+  auto next = link_->session().take(stream_, message);
+  if (next && *next == Next::kMessage && link_->session().wants_write()) {
+    link_->flush_soon();  // credit for the peer
   }
+  return next;
 }
 
-std::optional<Result<std::optional<std::string>>> ServerCall::try_read() {
-  using Kind = core::ReadResult::Kind;
-  auto next = link_->session().read(stream_);
-  switch (next.kind) {
-    case Kind::kMessage:
-      if (link_->session().wants_write()) link_->flush_soon();  // credit for the peer
-      return std::optional(std::move(next.message));
-    case Kind::kEnd:
-      return Result<std::optional<std::string>>(std::nullopt);
-    case Kind::kFailed:
-      return std::unexpected(std::move(next.error));
-    case Kind::kNotYet:
-      break;
-  }
-  return std::nullopt;
+Task<void> ServerCall::wait_readable() {
+  const auto self = shared_from_this();
+  co_return co_await readable_.wait();
 }
 
-Task<void> ServerCall::write(std::string message) {
-  const auto self = shared_from_this();
+Result<void> ServerCall::put(std::string message) {
   auto& session = link_->session();
-  if (is_answered_ || link_->is_over()) co_return std::unexpected(session.closing_error(stream_));
+  if (is_answered_ || link_->is_over()) return std::unexpected(session.closing_error(stream_));
   if (session.unsent() + message.size() > limits_.outbound_bytes) {
-    co_return fail(Code::kResourceExhausted, "PEER_TOO_SLOW",
-                   fmt::format("the client leaves {} bytes untaken on this connection", session.unsent()));
+    return fail(Code::kResourceExhausted, "PEER_TOO_SLOW",
+                fmt::format("the client leaves {} bytes untaken on this connection", session.unsent()));
   }
   send_initial_metadata();
   session.write(stream_, std::move(message));
   link_->flush_soon();
-  while (session.unsent(stream_) >= limits_.write_ahead_bytes) {
-    const bool woken = co_await writable_.wait();
-    if (!woken) co_return cancelled();
-  }
-  co_return Result<void>();
+  return {};
+}
+
+bool ServerCall::is_full() const {
+  return link_->session().unsent(stream_) >= limits_.write_ahead_bytes;
+}
+
+Task<void> ServerCall::wait_writable() {
+  const auto self = shared_from_this();
+  co_return co_await writable_.wait();
 }
 
 asio::awaitable<void> ServerCall::run(const Method& method) {
   const auto self = shared_from_this();
-  const auto outcome = co_await run_handler(method);
-  finish(outcome);
-}
-
-Task<void> ServerCall::run_handler(const Method& method) {
+  // A handler that throws is a bug of ours; the client learns no more than that.
+  Result<void> outcome = fail(Code::kInternal, "HANDLER_THREW", "the handler failed");
   try {
-    co_return co_await method.handler(Context(state_), shared_from_this());
+    outcome = co_await method.handler(Context(state_), self);
   } catch (const boost::system::system_error& error) {
-    if (error.code() == asio::error::operation_aborted) co_return cancelled();
+    if (error.code() == asio::error::operation_aborted) outcome = cancelled();
   } catch (const asio::multiple_exceptions&) {  // from awaitable operators, when cancelled
-    co_return cancelled();
+    outcome = cancelled();
   } catch (...) {
   }
-  // A handler that throws is a bug of ours; the client learns no more than that.
-  co_return fail(Code::kInternal, "HANDLER_THREW", "the handler failed");
+  finish(outcome);
 }
 
 void ServerCall::send_initial_metadata() {
@@ -106,8 +93,8 @@ void ServerCall::finish(const Result<void>& status) {
 void ServerCall::abandon() {
   is_answered_ = true;
   cancellation_.emit(asio::cancellation_type::terminal);
-  readable_.wake();
-  writable_.wake();
+  readable_.notify_all();
+  writable_.notify_all();
 }
 
 void ServerCall::on_deadline() {

@@ -6,11 +6,11 @@
 // In the last two the handler is cancelled.
 #pragma once
 
+#include "base/signal.h"
 #include "rpc/call_state.h"
 #include "rpc/deadlines.h"
 #include "rpc/method_table.h"
 #include "rpc/net/link.h"
-#include "rpc/signal.h"
 
 #include <memory>
 #include <optional>
@@ -25,16 +25,18 @@ class ServerCall : public ByteStream, public std::enable_shared_from_this<Server
   ServerCall(asio::any_io_executor executor, std::shared_ptr<net::Link> link, core::StreamId stream,
              std::shared_ptr<CallState> state, const Limits& limits);
 
-  Task<std::optional<std::string>> read() override;
-  std::optional<Result<std::optional<std::string>>> try_read() override;
-  Task<void> write(std::string message) override;
+  Result<Next> take(std::string& message) override;
+  Task<void> wait_readable() override;
+  Result<void> put(std::string message) override;
+  bool is_full() const override;
+  Task<void> wait_writable() override;
 
   // Runs the handler and sends its status. Never throws.
   asio::awaitable<void> run(const Method& method);
   asio::cancellation_slot cancellation_slot() { return cancellation_.slot(); }
 
-  void wake_reader() { readable_.wake(); }
-  void wake_writer() { writable_.wake(); }
+  void wake_reader() { readable_.notify_all(); }
+  void wake_writer() { writable_.notify_all(); }
   // The client has gone.
   void abandon();
   void on_deadline();
@@ -42,7 +44,6 @@ class ServerCall : public ByteStream, public std::enable_shared_from_this<Server
   void release();
 
  private:
-  Task<void> run_handler(const Method& method);
   void finish(const Result<void>& status);
   void send_initial_metadata();
 

@@ -108,7 +108,7 @@ void ServerConnection::end_call(core::StreamId stream) {
   calls_.erase(found);
   if (ended.deadline) server_.deadlines.remove(*ended.deadline);
   ended.call->release();
-  if (calls_.empty()) all_ended_.wake();
+  if (calls_.empty()) all_ended_.notify_all();
 }
 
 }  // namespace berth::rpc

@@ -2,13 +2,13 @@
 // ended.
 #pragma once
 
+#include "base/signal.h"
 #include "base/task.h"
 #include "rpc/deadlines.h"
 #include "rpc/method_table.h"
 #include "rpc/net/link.h"
 #include "rpc/peer.h"
 #include "rpc/server_call.h"
-#include "rpc/signal.h"
 
 #include <memory>
 #include <optional>

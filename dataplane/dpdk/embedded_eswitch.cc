@@ -74,7 +74,8 @@ class EmbeddedEswitch::Impl {
     const EalOptions eal = make_eal_options(options);
     if (auto started = start_eal(eal); !started) return started;
     eal_started_ = true;
-    auto engine = Engine::open(kProxy, static_cast<std::uint16_t>(options.functions.size()));
+    auto engine =
+        Engine::open(kProxy, static_cast<std::uint16_t>(options.functions.size()), options.steering);
     if (!engine) return pass(engine);
     engine_.emplace(*std::move(engine));
     auto worker = Worker::start(fmt::format("{}_switch", kProxy));

@@ -2,6 +2,7 @@
 // calls), a thread for the slow path, and, for the software eSwitch, a worker thread that forwards packets.
 #pragma once
 
+#include "dataplane/dpdk/steering_mode.h"
 #include "dataplane/eswitch.h"
 
 #include <memory>
@@ -23,6 +24,7 @@ struct SoftEswitchOptions {
   Backing uplink;
   std::vector<Backing> functions;  // the index is the function's
   bool use_hugepages = false;
+  SteeringMode steering = SteeringMode::kSoftware;
 };
 
 class EmbeddedEswitch : public Eswitch {

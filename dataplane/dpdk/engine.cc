@@ -1,5 +1,8 @@
 #include "dataplane/dpdk/engine.h"
 
+#include "dataplane/dpdk/sync_steering.h"
+#include "dataplane/dpdk/template_steering.h"
+
 #include <ranges>
 #include <utility>
 
@@ -22,7 +25,7 @@ std::unexpected<Error> port_failed(const std::string& ethdev, std::string_view w
 
 }  // namespace
 
-Result<Engine> Engine::open(const std::string& proxy, std::uint16_t function_count) {
+Result<Engine> Engine::open(const std::string& proxy, std::uint16_t function_count, SteeringMode steering) {
   Engine engine;
   engine.slow_path_pool_ = rte_pktmbuf_pool_create("berth_slow_path", kSlowPathBuffers, 0, 0,
                                                    RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
@@ -30,20 +33,31 @@ Result<Engine> Engine::open(const std::string& proxy, std::uint16_t function_cou
     return fail(Code::kResourceExhausted, "PORT_FAILED",
                 fmt::format("packet buffers: {}", rte_strerror(rte_errno)));
   }
-  if (auto added = engine.add_port(EswitchPort::uplink(), proxy); !added) return pass(added);
+  if (auto added = engine.add_port(EswitchPort::uplink(), proxy, steering); !added) return pass(added);
   for (std::uint16_t i = 0; i < function_count; ++i) {
-    auto added = engine.add_port(EswitchPort::function(i), fmt::format("{}_representor_vf{}", proxy, i));
+    auto added =
+        engine.add_port(EswitchPort::function(i), fmt::format("{}_representor_vf{}", proxy, i), steering);
     if (!added) return pass(added);
   }
   std::vector<std::uint16_t> numbers;
   for (const Port& port : engine.ports_) numbers.push_back(port.ethdev_port_id);
-  engine.rules_ = std::make_unique<RuleHolder>(
-      numbers.front(), [numbers](EswitchPort port) { return numbers.at(port.number()); });
+  const std::uint16_t proxy_id = numbers.front();
+  PortNumbering number_of = [numbers = std::move(numbers)](EswitchPort port) {
+    return numbers.at(port.number());
+  };
+  std::unique_ptr<Steering> steers;
+  if (steering == SteeringMode::kHardware) {
+    steers = std::make_unique<TemplateSteering>(proxy_id, std::move(number_of));
+  } else {
+    steers = std::make_unique<SyncSteering>(proxy_id, std::move(number_of));
+  }
+  engine.rules_ = std::make_unique<RuleHolder>(std::move(steers));
   return engine;
 }
 
 void Engine::close() {
   rules_->clear();
+  rules_.reset();  // templates before their port
   for (const Port& port : std::views::reverse(ports_)) {
     (void)rte_eth_dev_stop(port.ethdev_port_id);
     (void)rte_eth_dev_close(port.ethdev_port_id);
@@ -51,7 +65,7 @@ void Engine::close() {
   ports_.clear();
 }
 
-Result<void> Engine::add_port(EswitchPort port, const std::string& ethdev) {
+Result<void> Engine::add_port(EswitchPort port, const std::string& ethdev, SteeringMode steering) {
   std::uint16_t id = 0;
   if (const int code = rte_eth_dev_get_port_by_name(ethdev.c_str(), &id); code != 0) {
     return port_failed(ethdev, "no such ethdev", code);
@@ -66,6 +80,9 @@ Result<void> Engine::add_port(EswitchPort port, const std::string& ethdev) {
   }
   if (const int code = rte_eth_tx_queue_setup(id, 0, kSlowPathDescriptors, kAnySocket, nullptr); code != 0) {
     return port_failed(ethdev, "transmit queue", code);
+  }
+  if (port.is_uplink() && steering == SteeringMode::kHardware) {
+    if (auto configured = TemplateSteering::configure(id, {}); !configured) return configured;
   }
   if (const int code = rte_eth_dev_start(id); code != 0) return port_failed(ethdev, "start", code);
   ports_.push_back({port, id});

@@ -20,7 +20,7 @@ class Engine {
  public:
   // `proxy` is the ethdev that stands for the uplink and takes transfer rules; function i is the
   // ethdev "<proxy>_representor_vf<i>". Configures and starts them all: proxy first (HP-42).
-  static Result<Engine> open(const std::string& proxy, std::uint16_t function_count);
+  static Result<Engine> open(const std::string& proxy, std::uint16_t function_count, SteeringMode steering);
   Engine(Engine&&) = default;
   Engine& operator=(Engine&&) = delete;
   // Destroys the rules and stops the ports, representors first.
@@ -36,7 +36,7 @@ class Engine {
   };
 
   Engine() = default;
-  Result<void> add_port(EswitchPort port, const std::string& ethdev);
+  Result<void> add_port(EswitchPort port, const std::string& ethdev, SteeringMode steering);
 
   std::vector<Port> ports_;  // by EswitchPort::number()
   rte_mempool* slow_path_pool_ = nullptr;

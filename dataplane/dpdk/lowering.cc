@@ -60,13 +60,33 @@ rte_flow_action_modify_field set_field(rte_flow_field_id field, const Value& val
 
 }  // namespace
 
-LoweredRule::LoweredRule(const Rule& rule, std::uint32_t priority, std::uint32_t meter,
-                         const PortNumbering& number_of) {
+LoweredRule::LoweredRule(const Rule& rule, SteeringMode mode, const PortNumbering& number_of) : mode_(mode) {
   attr_.group = rule.key.group;
-  attr_.priority = priority;
+  attr_.priority = rule.key.priority;
   attr_.transfer = 1;
   lower_match(rule.key.match, number_of);
-  lower_actions(rule.actions, meter, number_of);
+  lower_actions(rule.actions, number_of);
+}
+
+LoweredRule::LoweredRule(std::uint16_t red_group) : mode_(SteeringMode::kHardware) {
+  attr_.group = red_group;
+  attr_.transfer = 1;
+  color_.spec.color = RTE_COLOR_RED;
+  color_.mask.color = RTE_COLORS;
+  add_item(RTE_FLOW_ITEM_TYPE_METER_COLOR, color_);
+  add_item(RTE_FLOW_ITEM_TYPE_ETH, eth_);
+  items_.at(item_count_) = {
+      .type = RTE_FLOW_ITEM_TYPE_END, .spec = nullptr, .last = nullptr, .mask = nullptr};
+  add_action(RTE_FLOW_ACTION_TYPE_DROP);
+  add_action(RTE_FLOW_ACTION_TYPE_END);
+}
+
+void LoweredRule::set_meter(const rte_flow_action_handle* mark) {
+  const auto is_meter = [](const rte_flow_action& action) {
+    return action.type == RTE_FLOW_ACTION_TYPE_INDIRECT;
+  };
+  const auto found = std::ranges::find_if(actions_, is_meter);
+  if (found != actions_.end()) found->conf = mark;
 }
 
 void LoweredRule::lower_match(const Match& match, const PortNumbering& number_of) {
@@ -74,7 +94,7 @@ void LoweredRule::lower_match(const Match& match, const PortNumbering& number_of
     source_.spec.port_id = number_of(*match.source);
     source_.mask.port_id = 0xFFFF;
     add_item(RTE_FLOW_ITEM_TYPE_REPRESENTED_PORT, source_);
-  } else {
+  } else if (mode_ == SteeringMode::kSoftware) {
     // Without spec and mask mlx5 leaves the source port out of the match; without the item it would mean
     // the port that the rule is made on (mlx5_flow_dv.c, flow_dv_translate_item_represented_port).
     items_.at(item_count_++) = {
@@ -179,12 +199,13 @@ void LoweredRule::lower_l4(const Match& match) {
   }
 }
 
-void LoweredRule::lower_actions(const Actions& actions, std::uint32_t meter, const PortNumbering& number_of) {
+void LoweredRule::lower_actions(const Actions& actions, const PortNumbering& number_of) {
   if (actions.decap) add_action(RTE_FLOW_ACTION_TYPE_VXLAN_DECAP);
   if (actions.count) add_action(RTE_FLOW_ACTION_TYPE_COUNT, &count_);
   if (actions.meter) {
-    meter_.mtr_id = meter;
-    add_action(RTE_FLOW_ACTION_TYPE_METER, &meter_);
+    const bool is_sync = mode_ == SteeringMode::kSoftware;
+    add_action(is_sync ? RTE_FLOW_ACTION_TYPE_METER : RTE_FLOW_ACTION_TYPE_INDIRECT,
+               is_sync ? &meter_ : nullptr);
   }
   if (actions.set_tag) {
     set_tag_ = set_field(RTE_FLOW_FIELD_TAG, *actions.set_tag, 32);  // host byte order, as TAG items

@@ -42,15 +42,21 @@ void Meters::release(const Meter& meter) {
   used_.erase(used);
 }
 
-Result<void> Meters::create(std::uint32_t id, const Meter& meter) const {
+Result<void> add_meter_profile(std::uint16_t proxy, std::uint32_t id, const Meter& meter) {
   rte_mtr_meter_profile profile{};
   profile.alg = RTE_MTR_SRTCM_RFC2697;
   profile.srtcm_rfc2697.cir = meter.per_second;
   profile.srtcm_rfc2697.cbs = meter.burst;
   profile.packet_mode = meter.in_packets ? 1 : 0;
   rte_mtr_error why{};
-  if (const int code = rte_mtr_meter_profile_add(proxy_, id, &profile, &why); code != 0)
+  if (const int code = rte_mtr_meter_profile_add(proxy, id, &profile, &why); code != 0)
     return meter_refused(code, why);
+  return {};
+}
+
+Result<void> Meters::create(std::uint32_t id, const Meter& meter) const {
+  if (auto added = add_meter_profile(proxy_, id, meter); !added) return added;
+  rte_mtr_error why{};
   rte_mtr_params params{};
   params.meter_profile_id = id;
   params.meter_policy_id = kPolicy;

@@ -12,6 +12,10 @@
 
 namespace berth::dataplane::dpdk {
 
+// The profile `id` of the device: one rate, nothing beyond its burst. RESOURCE_EXHAUSTED (METERS_FULL),
+// HARDWARE_REJECTED (METER_REFUSED).
+Result<void> add_meter_profile(std::uint16_t proxy, std::uint32_t id, const Meter& meter);
+
 class Meters {
  public:
   explicit Meters(std::uint16_t proxy) : proxy_(proxy) {}

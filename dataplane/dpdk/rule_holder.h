@@ -1,26 +1,23 @@
-// The rules of one DPDK eSwitch, by synchronous rte_flow on its transfer proxy: what is held, what it
-// counts, and how one is replaced without a gap. Single-threaded, like Engine.
+// The rules of one DPDK eSwitch: what is held, what it counts, and how one is replaced without a gap.
+// Single-threaded, like Engine.
 #pragma once
 
 #include "base/error.h"
-#include "dataplane/dpdk/meters.h"
+#include "dataplane/dpdk/steering.h"
 #include "dataplane/eswitch.h"
-#include "dataplane/rule_text.h"
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <vector>
-
-struct rte_flow;
 
 namespace berth::dataplane::dpdk {
 
 class RuleHolder {
  public:
-  RuleHolder(std::uint16_t proxy, PortNumbering number_of)
-      : proxy_(proxy), number_of_(std::move(number_of)), meters_(proxy) {}
+  explicit RuleHolder(std::unique_ptr<Steering> steering) : steering_(std::move(steering)) {}
 
   // As Eswitch::apply().
   Result<void> apply(const RuleChange& change);
@@ -32,7 +29,7 @@ class RuleHolder {
  private:
   struct Held {
     Rule rule;
-    rte_flow* flow = nullptr;  // LIFETIME: until rte_flow_destroy
+    InstalledRule installed;
     // Which of the two device priorities of its own it has: the replacement takes the other one, so that
     // both can stand while packets move over (HP-05, HP-43).
     std::uint32_t slot = 0;
@@ -44,15 +41,11 @@ class RuleHolder {
   Result<void> add(const Rule& rule);
   Result<void> replace(Held& held, const Rule& rule);
   Result<void> remove(const RuleKey& key);
-  Result<rte_flow*> create(const Rule& rule, std::uint32_t slot);
-  Result<void> destroy(rte_flow* flow, const Rule& rule);
   Result<HeldRule> read_one(const Held& held) const;
   void index(const Held& held);
   void unindex(const Held& held);
 
-  std::uint16_t proxy_;
-  PortNumbering number_of_;
-  Meters meters_;
+  std::unique_ptr<Steering> steering_;
   std::map<RuleKey, Held> held_;
   // Of the functions' rules, which are few each; those of the uplink are most of held_.
   std::map<EswitchPort, std::set<const Held*, ByKey>> by_function_;

@@ -23,6 +23,8 @@ constexpr std::chrono::milliseconds kBusyNap{1};
 constexpr std::chrono::milliseconds kIdleNap{5};
 constexpr std::chrono::seconds kIdleAfter{2};  // longer than the second between two pings
 
+constexpr std::uint16_t kNoMtu = 9216;  // of a port that is nobody's: the largest there is
+
 constexpr unsigned kSmallRepliesBase = 255;
 constexpr unsigned kSmallRepliesPerPort = 64;  // a NIC gives sent buffers back by the dozen
 constexpr unsigned kLargeReplies = 63;
@@ -70,8 +72,13 @@ Result<void> SlowPath::make_pools() {
 }
 
 Result<void> SlowPath::set_answers(EswitchPort port, std::optional<PortAnswers> answers) {
+  const auto mtu = answers ? answers->mtu_bytes : std::uint32_t{kNoMtu};
   const std::scoped_lock lock(mutex_);
-  return responder_.set_answers(port, std::move(answers), Clock::now());
+  if (auto set = responder_.set_answers(port, std::move(answers), Clock::now()); !set) return set;
+  // What exceeds the MTU then comes here; a device that cannot tell drops it on the wire.
+  if (!port.is_uplink())
+    (void)rte_eth_dev_set_mtu(ports_[port.number()].state.ethdev_port_id, static_cast<std::uint16_t>(mtu));
+  return {};
 }
 
 std::vector<SlowPathState> SlowPath::read() const {

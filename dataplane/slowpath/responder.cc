@@ -111,6 +111,8 @@ std::optional<PortAnswers> Responder::answers(EswitchPort port) const {
 Answer Responder::answer(EswitchPort port, Bytes frame, Time now, std::span<std::uint8_t> reply) {
   Port* const from = find(port);
   if (from == nullptr) return Answer::silent(Outcome::kNoAnswers);
+  if (from->facts && frame.size() > kEthernetBytes + from->facts->answers.mtu_bytes)
+    return answer_too_big(port, frame, now, reply);
   const Answer answer = [&] {
     if (!from->facts) return Answer::silent(Outcome::kNoAnswers);
     if (!from->frames.take(now)) return Answer::silent(Outcome::kRateLimited);

@@ -40,6 +40,7 @@ class Responder {
 
   // `frame` came from the VM at `port` and no rule took it. The reply, if any, is at the front of `reply`,
   // which has kMaxReplyBytes; it goes to the same VM. Counts the outcome.
+  // A frame larger than the port's MTU is answered as such.
   Answer answer(EswitchPort port, Bytes frame, Time now, std::span<std::uint8_t> reply);
 
   // `frame` from the VM does not fit the VPC's MTU: what to tell it.

@@ -69,6 +69,12 @@ class CacheKeys {
                                           port == kUplink && arrived.inner.presence != 0);
   }
 
+  // The same of a frame of the class, quickly; false when it takes the fields to tell.
+  bool still_holds(PortIndex port, std::uint64_t then, std::uint64_t now, const std::uint8_t* frame,
+                   FrameClass of) const {
+    return slots_[port].journal.all_spare(then, now, frame, of, port == kUplink);
+  }
+
   // Control side: after a rule of the port was added, or unlinked.
   void rule_added(PortIndex port, const FieldVector& mask, const MaskWords& words, const std::uint64_t* key,
                   std::span<const Modify> modifies, Grace& grace);

@@ -7,10 +7,12 @@
 #pragma once
 
 #include "dataplane/soft/field_vector.h"
+#include "dataplane/soft/frame_class.h"
 #include "dataplane/soft/rule_table.h"
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -29,10 +31,16 @@ class ChangeJournal {
     std::atomic_thread_fence(std::memory_order_release);
     std::uint32_t count = 0;
     std::uint32_t last = 0;
+    std::uint32_t telling = 0;
+    int most_bits = -1;
     for (std::size_t i = 0; i < mask.count; ++i) {
       const std::size_t word = mask.index[i];
       const std::uint64_t bits = mask.mask[i] & compared[word];
       if (bits == 0) continue;
+      if (std::popcount(bits) > most_bits) {
+        most_bits = std::popcount(bits);
+        telling = count;
+      }
       slot.words[count].index.store(static_cast<std::uint32_t>(word), std::memory_order_relaxed);
       slot.words[count].mask.store(bits, std::memory_order_relaxed);
       slot.words[count++].key.store(key[i] & bits, std::memory_order_relaxed);
@@ -40,7 +48,31 @@ class ChangeJournal {
     }
     slot.count.store(count, std::memory_order_relaxed);
     slot.last_word.store(last, std::memory_order_relaxed);
+    slot.telling.store(telling, std::memory_order_relaxed);
     slot.number.store(number, std::memory_order_release);
+  }
+
+  // The same question as below, asked of a frame of the class by a single word of each change, which nearly
+  // always is enough. False: it may concern the packet.
+  bool all_spare(std::uint64_t after, std::uint64_t last, const std::uint8_t* frame, FrameClass of,
+                 bool looks_inside) const {
+    if (last - after > kDepth) return false;
+    const bool has_inner = looks_inside && kFrameShapes[of].inner_presence != 0;
+    for (std::uint64_t number = after + 1; number <= last; ++number) {
+      const Slot& slot = slots_[number % kDepth];
+      if (slot.number.load(std::memory_order_acquire) != number) return false;
+      const Word& word = slot.words[slot.telling.load(std::memory_order_relaxed) % kMaxKeyWords];
+      const std::uint32_t index = word.index.load(std::memory_order_relaxed);
+      const std::uint64_t mask = word.mask.load(std::memory_order_relaxed);
+      const std::uint64_t key = word.key.load(std::memory_order_relaxed);
+      const bool is_empty = slot.count.load(std::memory_order_relaxed) == 0;
+      std::atomic_thread_fence(std::memory_order_acquire);
+      if (slot.number.load(std::memory_order_relaxed) != number || is_empty) return false;
+      if (!differs(frame, of, index, mask, key)) return false;
+      if (has_inner && index < kLayerWords && !differs(frame, of, index + kLayerWords, mask, key))
+        return false;
+    }
+    return true;
   }
 
   // Whether changes `after` + 1 to `last` all leave a packet alone that arrived with these fields. Fields
@@ -54,7 +86,13 @@ class ChangeJournal {
   }
 
  private:
-  static constexpr std::size_t kLayerWords = sizeof(LayerFields) / 8;
+  static bool differs(const std::uint8_t* frame, FrameClass of, std::size_t index, std::uint64_t mask,
+                      std::uint64_t key) {
+    if (index >= 2 * kLayerWords) return false;
+    const RawWord& raw = kRawWords[of][index];
+    if ((mask & ~raw.known) != 0) return false;
+    return (frame::load<std::uint64_t>(frame + raw.offset) & raw.keep & mask) != key;
+  }
 
   struct Word {
     std::atomic<std::uint32_t> index = 0;
@@ -65,6 +103,7 @@ class ChangeJournal {
     std::atomic<std::uint64_t> number = 0;
     std::atomic<std::uint32_t> count = 0;
     std::atomic<std::uint32_t> last_word = 0;  // words stand in order
+    std::atomic<std::uint32_t> telling = 0;    // which of the words has the most bits
     std::array<Word, kMaxKeyWords> words;
   };
 

@@ -7,7 +7,6 @@
 
 #include "dataplane/soft/parser.h"
 #include "dataplane/soft/rule_error.h"
-#include "dataplane/soft/word_hash.h"
 
 #include <array>
 #include <cstddef>
@@ -27,7 +26,7 @@ struct EncapHeader {
   std::uint8_t l3 = 0;      // offset of the IP header
   std::uint8_t l4 = 0;      // offset of the UDP header
   bool is_ipv4 = true;
-  std::uint32_t partial_sum = 0;  // of the IPv4 header with total length 0, not folded
+  std::uint32_t partial_sum = 0;  // of the IPv4 header with total length 0, 16 bits
   std::array<std::uint8_t, kMaxEncapBytes> data{};
 
   bool operator==(const EncapHeader&) const = default;
@@ -37,41 +36,15 @@ struct EncapHeader {
 // leaves at zero (types, version, TTL, UDP port 4789, VXLAN flags) is filled in.
 RuleResult<EncapHeader> build_encap_header(const rte_flow_item* definition);
 
-// UDP source port, 49152..65535, the same for all packets of a flow: of addresses and layer-4 ports (TTL and
-// flags vary within a flow), of the MAC addresses if it is not IP. `frame` is the packet, which was found to
-// have these headers there.
-[[gnu::always_inline]] inline std::uint16_t flow_entropy_port(const std::uint8_t* frame,
-                                                              const LayerOffsets& at,
-                                                              std::uint16_t presence) {
-  const auto word = [frame](std::size_t offset) {
-    std::uint64_t value = 0;
-    std::memcpy(&value, frame + offset, 8);
-    return value;
-  };
-  std::uint32_t ports = 0;
-  if ((presence & (kHasUdp | kHasTcp)) != 0) {
-    std::memcpy(&ports, frame + at.l4, 4);
-  } else if ((presence & (kHasIcmp | kHasIcmp6)) != 0) {
-    std::memcpy(&ports, frame + at.l4, 2);
-  }
-  std::uint64_t hash = 0;
-  if ((presence & kHasIpv4) != 0) {
-    hash = mix_words(word(at.l3 + 12U), ports);
-  } else if ((presence & kHasIpv6) != 0) {
-    const std::size_t ip = at.l3 + 8U;
-    hash = mix_words(mix_words(word(ip) ^ word(ip + 16), word(ip + 8) ^ word(ip + 24)), ports);
-  } else {
-    hash = mix_words(word(0), word(4));
-  }
-  return static_cast<std::uint16_t>(0xc000U | (hash & 0x3fffU));
-}
-
 // Puts the header in front. False (packet unchanged) when the mbuf has too little headroom.
 [[gnu::always_inline]] inline bool push_encap(rte_mbuf& packet, const EncapHeader& header,
                                               std::uint16_t entropy_port) {
-  char* front = rte_pktmbuf_prepend(&packet, header.length);
-  if (front == nullptr) return false;
-  auto* out = reinterpret_cast<std::uint8_t*>(front);
+  if (packet.data_off < header.length) [[unlikely]]
+    return false;
+  std::uint8_t* out = rte_pktmbuf_mtod(&packet, std::uint8_t*) - header.length;
+  packet.data_off = static_cast<std::uint16_t>(packet.data_off - header.length);
+  packet.data_len = static_cast<std::uint16_t>(packet.data_len + header.length);
+  packet.pkt_len += header.length;
   const auto write16 = [out](std::size_t at, std::uint32_t value) {
     const rte_be16_t wire = rte_cpu_to_be_16(static_cast<std::uint16_t>(value));
     std::memcpy(out + at, &wire, 2);
@@ -80,9 +53,8 @@ RuleResult<EncapHeader> build_encap_header(const rte_flow_item* definition);
     const std::uint32_t behind_ip = packet.pkt_len - l4;
     if (is_ipv4) {
       const std::uint32_t total = packet.pkt_len - l3;
-      std::uint32_t sum = header.partial_sum + total;
-      sum = (sum & 0xffff) + (sum >> 16);
-      sum = (sum & 0xffff) + (sum >> 16);
+      std::uint32_t sum = header.partial_sum + (total & 0xffff);
+      sum = (sum & 0xffff) + (sum >> 16);  // of two numbers of 16 bits: once is enough
       write16(l3 + 2, total);
       write16(l3 + 10, ~sum);
     } else {
@@ -92,7 +64,7 @@ RuleResult<EncapHeader> build_encap_header(const rte_flow_item* definition);
     write16(l4 + 4, behind_ip);
   };
   // Without a tag, Ethernet 14, IPv4 20 or IPv6 40, UDP 8, VXLAN 8: of known size a copy is a few moves.
-  if (header.length == 50) {
+  if (header.length == 50) [[likely]] {
     std::memcpy(out, header.data.data(), 50);
     finish(14, 34, true);
   } else if (header.length == 70) {

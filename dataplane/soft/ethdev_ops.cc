@@ -36,15 +36,22 @@ std::uint16_t receive(void* queue, rte_mbuf** packets, std::uint16_t count) {
 
 std::uint16_t transmit(void* queue, rte_mbuf** packets, std::uint16_t count) {
   SwitchPort& target = switch_port(*static_cast<EthdevPort*>(queue));
-  // A queued packet may be gone before we read its length again: count first.
-  std::uint64_t bytes = 0;
-  const unsigned room = std::min<unsigned>(count, rte_ring_free_count(target.from_agent.get()));
-  for (unsigned i = 0; i < room; ++i) bytes += packets[i]->pkt_len;
-  const unsigned sent =
-      rte_ring_sp_enqueue_burst(target.from_agent.get(), reinterpret_cast<void**>(packets), room, nullptr);
-  target.counters.agent_sent.add(sent, bytes);
+  std::uint16_t sent = 0;
+  while (sent < count) {
+    // A queued packet may be gone before we read its length again: count first.
+    std::array<std::uint64_t, kBurst + 1> bytes_of_first{};
+    const std::uint16_t piece = std::min<std::uint16_t>(count - sent, kBurst);
+    for (std::uint16_t i = 0; i < piece; ++i) {
+      bytes_of_first[i + 1U] = bytes_of_first[i] + packets[sent + i]->pkt_len;
+    }
+    const unsigned taken = rte_ring_sp_enqueue_burst(
+        target.from_agent.get(), reinterpret_cast<void**>(packets + sent), piece, nullptr);
+    target.counters.agent_sent.add(taken, bytes_of_first[taken]);
+    sent += static_cast<std::uint16_t>(taken);
+    if (taken < piece) break;
+  }
   if (sent < count) target.counters.agent_refused.add(count - sent, 0);
-  return static_cast<std::uint16_t>(sent);
+  return sent;
 }
 
 int configure(rte_eth_dev* /*ethdev*/) {
@@ -146,7 +153,9 @@ constexpr std::array kStatistics{
     Statistic{"function_send_dropped", &PortCounters::send_dropped},
     Statistic{"missed", &PortCounters::missed},
     Statistic{"miss_dropped", &PortCounters::miss_dropped},
+    Statistic{"walked", &PortCounters::walked},
     Statistic{"malformed", &PortCounters::malformed},
+    Statistic{"oversized", &PortCounters::oversized},
 };
 
 // Packets of each statistic, then bytes of each.
@@ -196,7 +205,10 @@ int accept(rte_eth_dev*) {
 int accept_mac(rte_eth_dev*, rte_ether_addr*) {
   return 0;
 }
-int accept_mtu(rte_eth_dev*, std::uint16_t) {
+// A representor's MTU is that of its function's packets; the wire's is the wire's business.
+int set_mtu(rte_eth_dev* ethdev, std::uint16_t mtu) {
+  EthdevPort& port = port_of(ethdev);
+  if (!port.is_proxy()) switch_port(port).max_frame_bytes = std::uint32_t{mtu} + RTE_ETHER_HDR_LEN;
   return 0;
 }
 
@@ -215,7 +227,7 @@ const eth_dev_ops kOps = [] {
   ops.allmulticast_enable = &accept;
   ops.allmulticast_disable = &accept;
   ops.mac_addr_set = &accept_mac;
-  ops.mtu_set = &accept_mtu;
+  ops.mtu_set = &set_mtu;
   ops.stats_get = &stats_get;
   ops.xstats_get = &xstats_get;
   ops.xstats_get_names = &xstats_get_names;

@@ -24,7 +24,8 @@ std::uint64_t flags_of(const FlowPath& path) {
   if (is_simple && (flags & kBoth) != kBoth) flags |= Flow::kIsSimple;
   const Rule& last = *path.rules[path.count - 1U];
   const bool encapsulates = last.fate == Fate::kPort && last.target.encap != nullptr;
-  if (flags == (Flow::kIsSimple | Flow::kWrites) && encapsulates && last.only_destination_mac() != nullptr) {
+  if (flags == (Flow::kIsSimple | Flow::kWrites) && encapsulates && path.count <= Flow::kRulesInFront &&
+      last.only_destination_mac() != nullptr) {
     flags |= Flow::kIsMapping;
   }
   return flags;

@@ -56,7 +56,8 @@ struct alignas(64) Flow {
   static constexpr std::uint64_t kIsSimple = 0x10;
   static constexpr std::uint64_t kDecaps = 0x20;
   static constexpr std::uint64_t kWrites = 0x40;
-  static constexpr std::uint64_t kIsMapping = 0x80;  // simple; the last rule sets the MAC and encapsulates
+  static constexpr std::uint64_t kIsMapping =
+      0x80;  // simple; at most kRulesInFront rules, the last one sets the MAC and encapsulates
   static constexpr int kClassShift = 11;
   static constexpr int kPortShift = 16;
   static constexpr int kGenerationShift = 24;
@@ -124,6 +125,7 @@ class FlowCache {
   }
 
   // Step 3: whether it is, as of this stamp. If not, `find_other` may know.
+  // A frame that is not to be cached is no flow: no stamp is of its class.
   static bool is_fresh(const Lookup& lookup, std::uint64_t stamp) {
     return lookup.flow != nullptr && lookup.flow->is_stamped(stamp) && has_key(*lookup.flow, lookup);
   }
@@ -159,6 +161,7 @@ class FlowCache {
   }
   static bool has_key(const Flow& flow, const Lookup& lookup) {
     std::uint64_t bits = difference(flow, lookup, 0);
+    if (lookup.blocks == 1) return bits == 0;
     for (std::size_t block = 1; block < lookup.blocks; ++block) {
       bits |= difference(flow, lookup, block * KeyPlan::kBlock);
     }

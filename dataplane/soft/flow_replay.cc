@@ -32,17 +32,23 @@ void Forwarder::take_up(PortIndex index, std::span<rte_mbuf*> packets) {
 // Returns how many packets are left; they stand in front, with their keys beside them.
 std::size_t Forwarder::prepare(SwitchPort& port, std::span<rte_mbuf*> packets, const PortPlans* plans) {
   for (const rte_mbuf* packet : packets) rte_prefetch0(rte_pktmbuf_mtod(packet, const void*));
+  const std::uint32_t largest = port.max_frame_bytes.load(std::memory_order_relaxed);
   std::uint64_t bytes = 0;
   std::size_t count = 0;
   for (rte_mbuf* packet : packets) {
     bytes += packet->pkt_len;
-    if (packet->ol_flags != 0 && !normalize(packet)) {
+    if (packet->ol_flags != 0 && !normalize(packet)) [[unlikely]] {
       drop_malformed(port, *packet);
+      continue;
+    }
+    if (packet->pkt_len > largest) [[unlikely]] {
+      port.counters.oversized.add(packet->pkt_len);
+      give_to_agent(port, *packet);
       continue;
     }
     FlowCache::Lookup& lookup = lookups_[count];
     packets[count++] = packet;
-    if (plans == nullptr) {
+    if (plans == nullptr) [[unlikely]] {
       lookup.flow = nullptr;
       continue;
     }
@@ -56,33 +62,73 @@ std::size_t Forwarder::prepare(SwitchPort& port, std::span<rte_mbuf*> packets, c
 
 void Forwarder::find_flows(PortIndex index, std::span<rte_mbuf*> packets, const CacheKeys::View& view) {
   for (std::size_t i = 0; i < packets.size(); ++i) {
-    if (lookups_[i].blocks != 0) cache_->probe(lookups_[i]);
+    cache_->probe(lookups_[i]);
   }
   for (std::size_t i = 0; i < packets.size(); ++i) {
     FlowCache::Lookup& lookup = lookups_[i];
     const std::uint64_t stamp = Flow::stamp(view.generation, lookup.of, index);
-    if (lookup.blocks == 0 ||
-        (!FlowCache::is_fresh(lookup, stamp) && !revive(lookup, stamp, *packets[i], view))) {
+    if (!FlowCache::is_fresh(lookup, stamp) && !revive(lookup, stamp, *packets[i], view)) [[unlikely]] {
       lookup.flow = nullptr;
       continue;
     }
-    for (const Rule* rule : lookup.flow->front) rte_prefetch0(rule);
+    // Those before the last are other flows' rules, too, and are there already.
+    rte_prefetch0(lookup.flow->front[Flow::kRulesInFront - 1]);
   }
 }
 
 // Whether the flow is known from an earlier generation, and the changes since do not concern the packet.
 bool Forwarder::revive(FlowCache::Lookup& lookup, std::uint64_t stamp, const rte_mbuf& packet,
                        const CacheKeys::View& view) {
-  lookup.flow = cache_->find_other(lookup, stamp);
+  lookup.flow = lookup.blocks != 0 ? cache_->find_other(lookup, stamp) : nullptr;
   if (lookup.flow == nullptr) return false;
   if (lookup.flow->is_stamped(stamp)) return true;
   const std::uint64_t then = lookup.flow->generation();
   if (then < view.plans->since) return false;  // its key is of other bytes
   const PortIndex port = Flow::port_of(stamp);
-  parse(rte_pktmbuf_mtod(&packet, const std::uint8_t*), packet.data_len, port, parsed_);
-  if (!rules_.cache_keys().still_holds(port, then, view.generation, parsed_.fields)) return false;
+  const auto* frame = rte_pktmbuf_mtod(&packet, const std::uint8_t*);
+  const CacheKeys& keys = rules_.cache_keys();
+  if (!keys.still_holds(port, then, view.generation, frame, lookup.of)) {
+    parse(frame, packet.data_len, port, parsed_);
+    if (!keys.still_holds(port, then, view.generation, parsed_.fields)) return false;
+  }
   lookup.flow->restamp(stamp);
   return true;
+}
+
+// What most packets from a VM meet: rules that count, the last of which sets the MAC and pushes a header.
+// Takes the first packet and those of the same flow right behind it; returns how many.
+[[gnu::always_inline]] inline std::size_t Forwarder::encapsulate(SwitchPort& source,
+                                                                 std::span<rte_mbuf*> packets,
+                                                                 const FlowCache::Lookup* lookups) {
+  const Flow& flow = *lookups[0].flow;
+  const FrameShape& shape = kFrameShapes[lookups[0].of];
+  std::size_t count = 0;
+  std::uint64_t bytes = 0;
+  do {
+    bytes += packets[count++]->pkt_len;
+  } while (count < packets.size() && lookups[count].flow == &flow);
+  // All rules of such a flow are in its front, the last one in its last place.
+  const std::size_t rules = flow.count();
+  if (rules > 1) flow.front[0]->counter.add(count, bytes);
+  if (rules > 2) flow.front[1]->counter.add(count, bytes);
+  Rule& last = *flow.front[Flow::kRulesInFront - 1];
+  if (last.count) last.counter.add(count, bytes);
+  const bool is_ipv4 = (shape.outer_presence & kHasIpv4) != 0;
+  const std::uint8_t* mac = last.destination_mac();
+  const EncapHeader& header = last.target.encap->header;
+  SwitchPort& out = *ports_[last.port];
+  for (std::size_t i = 0; i < count; ++i) {
+    rte_mbuf& packet = *packets[i];
+    auto* frame = rte_pktmbuf_mtod(&packet, std::uint8_t*);
+    const std::uint16_t entropy = is_ipv4 ? shape.entropy_port_v4(frame) : shape.entropy_port(frame);
+    std::memcpy(frame, mac, 6);
+    if (push_encap(packet, header, entropy)) [[likely]] {
+      send(out, packet);
+    } else {
+      drop_malformed(source, packet);
+    }
+  }
+  return count;
 }
 
 void Forwarder::forward(PortIndex index, std::span<rte_mbuf*> packets, const CacheKeys::View& view) {
@@ -90,12 +136,14 @@ void Forwarder::forward(PortIndex index, std::span<rte_mbuf*> packets, const Cac
   bool has_new_flows = false;
   for (std::size_t i = 0; i < packets.size();) {
     const Flow* flow = lookups_[i].flow;
-    if (flow == nullptr) {
+    if (flow == nullptr) [[unlikely]] {
       const bool is_cacheable = view.plans != nullptr && lookups_[i].blocks != 0;
       new_paths_[i] = {};
       walk_groups(index, *packets[i], is_cacheable ? &new_paths_[i] : nullptr);
       has_new_flows = has_new_flows || is_cacheable;
       ++i;
+    } else if (flow->has(Flow::kIsMapping)) [[likely]] {
+      i += encapsulate(port, packets.subspan(i), lookups_.data() + i);
     } else if (flow->has(Flow::kIsSimple)) {
       std::size_t end = i + 1;
       while (end < packets.size() && lookups_[end].flow == flow) ++end;
@@ -117,7 +165,6 @@ void Forwarder::forward(PortIndex index, std::span<rte_mbuf*> packets, const Cac
 void Forwarder::follow_together(SwitchPort& source, std::span<rte_mbuf*> packets, const Flow& flow,
                                 FrameClass of) {
   const FrameShape& shape = kFrameShapes[of];
-  if (flow.has(Flow::kIsMapping)) return encapsulate(source, packets, flow, shape);
   const std::uint64_t count = packets.size();
   std::uint64_t bytes = 0;
   for (const rte_mbuf* packet : packets) bytes += packet->pkt_len;
@@ -150,30 +197,6 @@ void Forwarder::follow_together(SwitchPort& source, std::span<rte_mbuf*> packets
       give_to_agent(source, *packet);
     } else {
       leave(last, source, *packet, at, presence);
-    }
-  }
-}
-
-// What most packets from a VM meet: rules that count, the last of which sets the MAC and pushes a header.
-void Forwarder::encapsulate(SwitchPort& source, std::span<rte_mbuf*> packets, const Flow& flow,
-                            const FrameShape& shape) {
-  const std::uint64_t count = packets.size();
-  std::uint64_t bytes = packets[0]->pkt_len;
-  for (const rte_mbuf* packet : packets.subspan(1)) bytes += packet->pkt_len;
-  const std::size_t before_last = flow.count() - 1;
-  for (std::size_t i = 0; i < before_last; ++i) flow.rule(i)->counter.add(count, bytes);
-  Rule& last = *flow.rule(before_last);
-  if (last.count) last.counter.add(count, bytes);
-  const EncapHeader& header = last.target.encap->header;
-  SwitchPort& out = *ports_[last.port];
-  for (rte_mbuf* packet : packets) {
-    auto* frame = rte_pktmbuf_mtod(packet, std::uint8_t*);
-    const std::uint16_t entropy = flow_entropy_port(frame, shape.outer, shape.outer_presence);
-    std::memcpy(frame, last.destination_mac(), 6);
-    if (push_encap(*packet, header, entropy)) {
-      send(out, *packet);
-    } else {
-      drop_malformed(source, *packet);
     }
   }
 }

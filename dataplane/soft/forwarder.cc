@@ -45,6 +45,7 @@ void Forwarder::walk_groups(PortIndex index, rte_mbuf& packet, FlowPath* path) {
   SwitchPort& source = *ports_[index];
   parse(rte_pktmbuf_mtod(&packet, const std::uint8_t*), packet.data_len, index, parsed_);
   if (parsed_.fields.outer.presence == 0) return drop_malformed(source, packet);
+  source.counters.walked.add(packet.pkt_len);
   bool is_cacheable = path != nullptr;
   const auto forget = [&] {
     if (path != nullptr) path->count = 0;

@@ -7,6 +7,7 @@
 #include "dataplane/soft/encap.h"
 #include "dataplane/soft/encap_pool.h"
 #include "dataplane/soft/flow_cache.h"
+#include "dataplane/soft/flow_entropy.h"
 #include "dataplane/soft/parser.h"
 #include "dataplane/soft/rule_book.h"
 #include "dataplane/soft/switch_port.h"
@@ -50,8 +51,7 @@ class Forwarder {
 
   // Packets of one simple flow (flow_cache.h), one after the other in the burst.
   void follow_together(SwitchPort& source, std::span<rte_mbuf*> packets, const Flow& flow, FrameClass of);
-  void encapsulate(SwitchPort& source, std::span<rte_mbuf*> packets, const Flow& flow,
-                   const FrameShape& shape);
+  std::size_t encapsulate(SwitchPort& source, std::span<rte_mbuf*> packets, const FlowCache::Lookup* lookups);
   void follow(SwitchPort& source, rte_mbuf& packet, const Flow& flow, FrameClass of);
   // The long way, through the groups. `path` is null when there is nothing to remember it by.
   void walk_groups(PortIndex index, rte_mbuf& packet, FlowPath* path);
@@ -73,7 +73,8 @@ class Forwarder {
   static void send(SwitchPort& port, rte_mbuf& packet) {
     port.tx_bytes += packet.pkt_len;
     port.tx[port.tx_count++] = &packet;
-    if (port.tx_count == kTxBuffer) flush(port);
+    if (port.tx_count == kTxBuffer) [[unlikely]]
+      flush(port);
   }
   static void flush(SwitchPort& port);
   static void give_to_agent(SwitchPort& port, rte_mbuf& packet);

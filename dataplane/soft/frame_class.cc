@@ -37,7 +37,8 @@ constexpr FrameShape shape_of(FrameClass of) {
   FrameShape shape{.least = frame::kLeast[stack.outer],
                    .outer = offsets_of(stack.outer, 0),
                    .inner = {},
-                   .outer_presence = presence_of(stack.outer)};
+                   .outer_presence = presence_of(stack.outer),
+                   .port_bits = entropy::port_bits(presence_of(stack.outer))};
   if (stack.inner == kNoKind) return shape;
   const std::uint32_t inside = shape.outer.l4 + frame::kUdpBytes + frame::kVxlanBytes;
   shape.least = static_cast<std::uint16_t>(inside + frame::kLeast[stack.inner]);
@@ -45,6 +46,21 @@ constexpr FrameShape shape_of(FrameClass of) {
   shape.outer_presence = static_cast<std::uint16_t>(shape.outer_presence | kHasVxlan);
   shape.inner_presence = presence_of(stack.inner);
   return shape;
+}
+
+constexpr void add_raw_words(unsigned kind, const LayerOffsets& at, RawWord* words) {
+  constexpr std::uint64_t kAll = ~std::uint64_t{0};
+  const auto byte = [](std::size_t offset) { return static_cast<std::uint8_t>(offset); };
+  words[0] = {byte(at.l2 + 6U), kAll, kAll};
+  words[1] = {byte(at.l2), kAll >> 16, kAll};  // the destination MAC; no tag
+  if (is_ipv6(kind)) {
+    for (std::size_t i = 0; i < 4; ++i) words[2 + i] = {byte(at.l3 + 8 + 8 * i), kAll, kAll};
+  } else {
+    words[2] = {byte(at.l3 + 12U), kAll, kAll};
+    for (std::size_t i = 3; i < 6; ++i) words[i] = {0, 0, kAll};
+  }
+  words[6] = {byte(at.l4), entropy::port_bits(presence_of(kind)), kAll >> 32};
+  words[7] = {};
 }
 
 // Presence, Ethernet type and protocol are what the class itself says.
@@ -91,6 +107,20 @@ constexpr std::array<FrameShape, kFrameClasses> kFrameShapes = [] {
   std::array<FrameShape, kFrameClasses> shapes;
   for (std::size_t i = 0; i < shapes.size(); ++i) shapes[i] = shape_of(static_cast<FrameClass>(i));
   return shapes;
+}();
+
+constexpr std::array<std::array<RawWord, 2 * kLayerWords>, kFrameClasses> kRawWords = [] {
+  std::array<std::array<RawWord, 2 * kLayerWords>, kFrameClasses> words{};
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    const Stack stack = stack_of(static_cast<FrameClass>(i));
+    add_raw_words(stack.outer, kFrameShapes[i].outer, words[i].data());
+    if (stack.inner != kNoKind) {
+      add_raw_words(stack.inner, kFrameShapes[i].inner, words[i].data() + kLayerWords);
+    } else {
+      for (std::size_t at = kLayerWords; at < 2 * kLayerWords; ++at) words[i][at] = {0, 0, ~std::uint64_t{0}};
+    }
+  }
+  return words;
 }();
 
 RawMask spread_mask(const FieldVector& mask, FrameClass of) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "dataplane/soft/field_vector.h"
+#include "dataplane/soft/flow_entropy.h"
 #include "dataplane/soft/parser.h"
 
 #include <array>
@@ -26,12 +27,32 @@ inline constexpr unsigned kNoKind = kKinds;
 // Classes: unusual, a stack alone, a stack inside VXLAN over IPv4, the same over IPv6.
 inline constexpr std::size_t kFrameClasses = 1 + 3 * kKinds;
 
+namespace frame {
+
+inline constexpr std::uint32_t kL3 = 14;
+inline constexpr std::uint32_t kL4OfIpv4 = kL3 + 20;
+inline constexpr std::uint32_t kL4OfIpv6 = kL3 + 40;
+inline constexpr std::uint32_t kUdpBytes = 8;
+inline constexpr std::uint32_t kVxlanBytes = 8;
+
+}  // namespace frame
+
 struct FrameShape {
   std::uint16_t least = 0;  // bytes that a frame of the class has at least
   LayerOffsets outer;
   LayerOffsets inner;                // all zero without a tunnel
   std::uint16_t outer_presence = 0;  // Presence bits
   std::uint16_t inner_presence = 0;
+  std::uint32_t port_bits = 0;  // of the outer layer 4 (flow_entropy.h)
+
+  // Of the outer headers, as `flow_entropy_port` says it.
+  std::uint16_t entropy_port(const std::uint8_t* data) const {
+    if ((outer_presence & kHasIpv4) != 0) return entropy_port_v4(data);
+    return entropy::of_ipv6(data + frame::kL3, entropy::ports(data + frame::kL4OfIpv6, port_bits));
+  }
+  std::uint16_t entropy_port_v4(const std::uint8_t* data) const {
+    return entropy::of_ipv4(data + frame::kL3, entropy::ports(data + frame::kL4OfIpv4, port_bits));
+  }
 };
 
 extern const std::array<FrameShape, kFrameClasses> kFrameShapes;
@@ -44,11 +65,6 @@ RawMask spread_mask(const FieldVector& mask, FrameClass of);
 
 namespace frame {
 
-inline constexpr std::uint32_t kL3 = 14;
-inline constexpr std::uint32_t kL4OfIpv4 = kL3 + 20;
-inline constexpr std::uint32_t kL4OfIpv6 = kL3 + 40;
-inline constexpr std::uint32_t kUdpBytes = 8;
-inline constexpr std::uint32_t kVxlanBytes = 8;
 // Ethernet, IP and the least of UDP, TCP, ICMP (whose rest of eight bytes no packet lacks).
 inline constexpr std::array<std::uint16_t, kKinds> kLeast{42, 54, 42, 62, 74, 62};
 
@@ -64,14 +80,16 @@ static_assert(std::endian::native == std::endian::little);  // the constants bel
   constexpr std::uint64_t kIpv4 = 0x450008;  // Ethernet type, then version and header length
   constexpr std::uint64_t kIpv6 = 0x60dd86;
   constexpr std::uint32_t kFragmentBits = 0xff3f;  // more fragments, or an offset
-  if (left < kLeast[0]) return kNoKind;
+  if (left < kLeast[0]) [[unlikely]]
+    return kNoKind;
   const auto types = load<std::uint64_t>(frame + 12);
   std::uint32_t protocol = 0;
   unsigned kind = 0;
   std::uint32_t icmp = 1;
-  if ((types & 0xffffff) == kIpv4) {
+  if ((types & 0xffffff) == kIpv4) [[likely]] {
     const auto word = load<std::uint32_t>(frame + 20);
-    if ((word & kFragmentBits) != 0) return kNoKind;
+    if ((word & kFragmentBits) != 0) [[unlikely]]
+      return kNoKind;
     protocol = word >> 24;
   } else if ((types & 0xf0ffff) == kIpv6) {
     protocol = frame[20];
@@ -96,11 +114,22 @@ inline bool is_vxlan_port(const std::uint8_t* l4) {
 
 }  // namespace frame
 
+// Where a frame of the class has a word of the FieldVector, for those that it has in one piece: the word's
+// `known` bits are those of the frame at `offset`, in as far as `keep` has them, and 0 else.
+struct RawWord {
+  std::uint8_t offset = 0;
+  std::uint64_t keep = 0;
+  std::uint64_t known = 0;
+};
+inline constexpr std::size_t kLayerWords = sizeof(LayerFields) / 8;
+extern const std::array<std::array<RawWord, 2 * kLayerWords>, kFrameClasses> kRawWords;  // outer, inner
+
 // `length` is the number of contiguous bytes at `data`.
 [[gnu::always_inline]] inline FrameClass classify(const std::uint8_t* data, std::uint32_t length) {
   constexpr std::uint8_t kFlagVniIsValid = 0x08;
   const unsigned kind = frame::kind_of(data, length);
-  if (kind == kNoKind) return kUnusual;
+  if (kind == kNoKind) [[unlikely]]
+    return kUnusual;
   const bool is_v6 = kind >= 3;
   const std::uint32_t l4 = is_v6 ? frame::kL4OfIpv6 : frame::kL4OfIpv4;
   if (kind != (is_v6 ? 3U : 0U) || !frame::is_vxlan_port(data + l4)) return static_cast<FrameClass>(1 + kind);

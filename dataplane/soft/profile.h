@@ -33,12 +33,13 @@ struct PatternFacts {
 };
 
 // METER is of synchronous rules only, METER_MARK of templates only: no meter is common to both (HP-30).
+// "Every source port" is an item without spec and mask in a rule, and no item in a template (HP-02).
 enum class Dialect : std::uint8_t { kRule, kTemplate };
 
 RuleResult<void> check_attributes(const rte_flow_attr& attr, const ProfileLimits& limits);
 
 RuleResult<PatternFacts> check_pattern(const rte_flow_item pattern[], const PortMap& ports,
-                                       const ProfileLimits& limits);
+                                       const ProfileLimits& limits, Dialect dialect);
 
 RuleResult<void> check_actions(const rte_flow_action actions[], const rte_flow_attr& attr,
                                const PatternFacts& pattern, const PortMap& ports, const ProfileLimits& limits,

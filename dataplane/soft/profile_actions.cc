@@ -249,7 +249,7 @@ RuleResult<PatternFacts> check_rule(const rte_flow_attr& attr, const rte_flow_it
   if (RuleResult<void> checked = check_attributes(attr, limits); !checked) {
     return std::unexpected(checked.error());
   }
-  RuleResult<PatternFacts> facts = check_pattern(pattern, ports, limits);
+  RuleResult<PatternFacts> facts = check_pattern(pattern, ports, limits, dialect);
   if (!facts) return facts;
   if (attr.group == 0 && !facts->only_port) {
     return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ITEM, "group 0 matches only the source port (HP-01)", pattern);

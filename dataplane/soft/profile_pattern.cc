@@ -68,12 +68,17 @@ std::uint8_t protocol_of(rte_flow_item_type type) {
 // Walks a pattern once; each step either refuses or notes what later steps need.
 class PatternCheck {
  public:
-  PatternCheck(const PortMap& ports, const ProfileLimits& limits) : ports_(ports), limits_(limits) {}
+  PatternCheck(const PortMap& ports, const ProfileLimits& limits, Dialect dialect)
+      : ports_(ports), limits_(limits), dialect_(dialect) {}
 
   RuleResult<PatternFacts> run(const rte_flow_item pattern[]) {
     for (const rte_flow_item* item = pattern; item->type != RTE_FLOW_ITEM_TYPE_END; ++item) {
       if (item->type == RTE_FLOW_ITEM_TYPE_VOID) continue;
       if (RuleResult<void> checked = check(*item); !checked) return std::unexpected(checked.error());
+    }
+    if (facts_.source == kNoPort && dialect_ == Dialect::kTemplate) {
+      facts_.source = kAnyPort;
+      facts_.only_port = false;
     }
     if (facts_.source == kNoPort) {
       return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ITEM_NUM,
@@ -125,6 +130,10 @@ class PatternCheck {
   RuleResult<void> check_port(const rte_flow_item& item) {
     if (facts_.source != kNoPort) {
       return refuse(ENOTSUP, RTE_FLOW_ERROR_TYPE_ITEM, "multiple source ports are not supported (HP-02)",
+                    &item);
+    }
+    if (item.spec == nullptr && dialect_ == Dialect::kTemplate) {
+      return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ITEM, "represented_port needs a port in a template (HP-02)",
                     &item);
     }
     if (item.spec == nullptr) {
@@ -346,6 +355,7 @@ class PatternCheck {
 
   const PortMap& ports_;
   const ProfileLimits& limits_;
+  const Dialect dialect_;
   PatternFacts facts_;
   MatchBudget budget_;
   ItemLevel level_ = ItemLevel::kPort;
@@ -379,8 +389,8 @@ RuleResult<void> check_attributes(const rte_flow_attr& attr, const ProfileLimits
 }
 
 RuleResult<PatternFacts> check_pattern(const rte_flow_item pattern[], const PortMap& ports,
-                                       const ProfileLimits& limits) {
-  return PatternCheck(ports, limits).run(pattern);
+                                       const ProfileLimits& limits, Dialect dialect) {
+  return PatternCheck(ports, limits, dialect).run(pattern);
 }
 
 }  // namespace berth::soft

@@ -34,7 +34,9 @@ struct PortCounters {
   PacketCounter send_dropped;    // it took no more
   PacketCounter missed;          // no rule of a reached group matched: given to the agent
   PacketCounter miss_dropped;    // the agent was not there or its ring was full
+  PacketCounter walked;          // took the long way through the groups: their flow was not known
   PacketCounter malformed;       // shorter than an Ethernet header, or no room for a tunnel header
+  PacketCounter oversized;       // of a function, larger than its MTU: given to the agent
   PacketCounter agent_received;  // taken by the agent
   PacketCounter agent_sent;      // given by the agent
   PacketCounter agent_refused;   // the agent's packet did not fit its ring
@@ -46,6 +48,9 @@ struct SwitchPort {
   Ring to_agent;
   Ring from_agent;
   std::atomic<bool> agent_listens = false;  // the port's own ethdev is started
+  // Ethernet header included. Nothing here fragments, and no rule can match a length (HP-46): what a VM sends
+  // beyond its MTU is the agent's to answer.
+  std::atomic<std::uint32_t> max_frame_bytes = UINT32_MAX;
   PortCounters counters;
 
   // The worker's: packets collected for the backing ethdev.

@@ -8,7 +8,7 @@ Lifetime::Lifetime(Role role, const Limits& limits, Time now, double jitter)
     : role_(role), limits_(limits), opened_at_(now), received_at_(now), idle_since_(now) {
   if (role_ == Role::kServer && limits_.connection_age.count() > 0) {
     const auto age = std::chrono::duration<double, std::milli>(limits_.connection_age) * (1.0 + jitter / 10);
-    old_at_ = now + std::chrono::duration_cast<std::chrono::nanoseconds>(age);
+    age_ = std::chrono::duration_cast<std::chrono::nanoseconds>(age);
   }
 }
 
@@ -16,6 +16,8 @@ void Lifetime::on_ready(Time now) {
   if (state_ != State::kOpening) return;
   state_ = State::kOpen;
   idle_since_ = now;
+  // Not from the first byte on: a connection that is old when it is ready would be of no use to anybody.
+  if (age_.count() > 0) old_at_ = now + age_;
 }
 
 void Lifetime::on_call_count(std::size_t count, Time now) {

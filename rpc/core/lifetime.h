@@ -39,6 +39,7 @@ class Lifetime {
   Limits limits_;
   State state_ = State::kOpening;
   Time opened_at_;
+  std::chrono::nanoseconds age_{0};  // 0: for ever
   Time old_at_ = Time::max();
   Time drain_by_ = Time::max();
   Time received_at_;

@@ -22,10 +22,12 @@ Code code_of_http_status(std::string_view status) {
   return Code::kUnknown;
 }
 
+constexpr std::uint32_t kRefusedStream = 7;
+
 // grpc/grpc doc/PROTOCOL-HTTP2.md, "Errors"
 Code code_of_reset(std::uint32_t http2_code) {
   switch (http2_code) {
-    case 7:  // REFUSED_STREAM
+    case kRefusedStream:
       return Code::kUnavailable;
     case 8:  // CANCEL
       return Code::kCancelled;
@@ -114,7 +116,8 @@ void ResponseHead::take_trailers() {
 
 void ResponseHead::on_reset(std::uint32_t http2_code) {
   fail_with({.code = code_of_reset(http2_code),
-             .message = fmt::format("the server reset the call (HTTP/2 error {})", http2_code)});
+             .message = fmt::format("the server reset the call (HTTP/2 error {})", http2_code),
+             .reason = http2_code == kRefusedStream ? "STREAM_REFUSED" : ""});
 }
 
 void ResponseHead::fail_with(Error error) {

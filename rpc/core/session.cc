@@ -13,23 +13,29 @@
 namespace berth::rpc::core {
 namespace {
 
-// nghttp2's own defences; what it does not count, CreditBucket does.
-nghttp2_option* make_options() {
+// nghttp2's own defences; what it does not count, CreditBucket does. nghttp2 copies the options.
+using Options = std::unique_ptr<nghttp2_option, decltype(&nghttp2_option_del)>;
+Options make_options(const Limits& limits) {
   nghttp2_option* option = nullptr;
   [[maybe_unused]] const int made = nghttp2_option_new(&option);
   assert(made == 0);
   nghttp2_option_set_no_auto_window_update(option, 1);
-  nghttp2_option_set_max_outbound_ack(option, 256);
+  nghttp2_option_set_max_outbound_ack(option, limits.unsent_answers);
   nghttp2_option_set_max_settings(option, 16);
-  nghttp2_option_set_max_continuations(option, 4);
+  nghttp2_option_set_max_continuations(option, limits.continuations);
   // Out of the way of Limits::resets_burst, which is ours to set and names its reason.
   nghttp2_option_set_stream_reset_rate_limit(option, 100'000, 100'000);
-  return option;
+  return {option, nghttp2_option_del};
 }
 
-const nghttp2_option* session_options() {
-  static const nghttp2_option* const kOptions = make_options();
-  return kOptions;
+Error error_of(int nghttp2_error) {
+  Error error{.code = Code::kInternal,
+              .message = fmt::format("HTTP/2: {}", nghttp2_strerror(nghttp2_error)),
+              .reason = "HTTP2_ERROR"};
+  if (nghttp2_error == NGHTTP2_ERR_FLOODED) error.reason = "CONTROL_FLOOD";
+  if (nghttp2_error == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) error.reason = "CONTINUATION_FLOOD";
+  if (error.reason != "HTTP2_ERROR") error.code = Code::kResourceExhausted;
+  return error;
 }
 
 Limits checked(Limits limits) {
@@ -47,9 +53,10 @@ Session::Impl::Impl(Role role_of_us, const Limits& limits_of_us, Time start)
       inbound(limits.inbound_bytes),
       control(limits.control_burst, limits.control_per_second, start),
       resets(limits.resets_burst, limits.resets_per_second, start) {
+  const auto options = make_options(limits);
   [[maybe_unused]] const int made =
-      is_server() ? nghttp2_session_server_new2(&session, session_callbacks(), this, session_options())
-                  : nghttp2_session_client_new2(&session, session_callbacks(), this, session_options());
+      is_server() ? nghttp2_session_server_new2(&session, session_callbacks(), this, options.get())
+                  : nghttp2_session_client_new2(&session, session_callbacks(), this, options.get());
   assert(made == 0);
   const std::array settings = {
       nghttp2_settings_entry{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits.stream_window_bytes},
@@ -99,11 +106,7 @@ Result<void> Session::receive(std::span<const std::uint8_t> bytes, Time now) {
     return std::unexpected(*impl_->doom);
   }
   if (used < 0) {
-    impl_->doom = Error{
-        .code = used == NGHTTP2_ERR_FLOODED ? Code::kResourceExhausted : Code::kInternal,
-        .message = fmt::format("HTTP/2: {}", nghttp2_strerror(static_cast<int>(used))),
-        .reason = used == NGHTTP2_ERR_FLOODED ? "CONTROL_FLOOD" : "HTTP2_ERROR",
-    };
+    impl_->doom = error_of(static_cast<int>(used));
     return std::unexpected(*impl_->doom);
   }
   return {};
@@ -127,9 +130,7 @@ Result<void> Session::collect(std::string& into, std::size_t limit) {
     const auto size = nghttp2_session_mem_send(impl_->session, &frame);
     if (size == 0) return {};
     if (size < 0) {
-      impl_->doom = Error{.code = Code::kInternal,
-                          .message = fmt::format("HTTP/2: {}", nghttp2_strerror(static_cast<int>(size))),
-                          .reason = "HTTP2_ERROR"};
+      impl_->doom = error_of(static_cast<int>(size));
       return std::unexpected(*impl_->doom);
     }
     into.append(reinterpret_cast<const char*>(frame), static_cast<std::size_t>(size));

@@ -18,6 +18,7 @@
 #include "rpc/core/request_head.h"
 #include "rpc/limits.h"
 #include "rpc/metadata.h"
+#include "rpc/next.h"
 
 #include <chrono>
 #include <cstddef>
@@ -39,7 +40,7 @@ struct Event {
   enum class Kind {
     kRequest,   // server: a new call; request() says which
     kHeaders,   // client: initial metadata is complete
-    kReadable,  // read() has something new
+    kReadable,  // take() has something new
     kWritable,  // unsent() fell below the write-ahead limit
     kClosed,    // the call is over: by reset or loss for a server, with its status for a client
     kPong,      // connection: an answer to ping()
@@ -48,14 +49,6 @@ struct Event {
   };
   Kind kind;
   StreamId stream = 0;
-};
-
-// The outcome of read().
-struct ReadResult {
-  enum class Kind { kMessage, kEnd, kNotYet, kFailed };
-  Kind kind;
-  std::string message = {};  // kMessage
-  Error error = {};          // kFailed
 };
 
 class Session {
@@ -90,7 +83,8 @@ class Session {
   std::size_t call_count() const;
 
   // Calls, both sides.
-  ReadResult read(StreamId stream);
+  // The next message, moved into `message`; the error is why no more will come.
+  Result<Next> take(StreamId stream, std::string& message);
   void write(StreamId stream, std::string message);
   // Message bytes not yet taken by HTTP/2: of one call, of all.
   std::size_t unsent(StreamId stream) const;
@@ -114,6 +108,9 @@ class Session {
   bool has_headers(StreamId stream) const;  // initial_metadata() is complete
   const Metadata& initial_metadata(StreamId stream) const;
   const Metadata& trailing_metadata(StreamId stream) const;
+  // The server has closed the call without having looked at it (REFUSED_STREAM, or beyond the last call
+  // of its GOAWAY): to start it again is safe.
+  bool was_refused(StreamId stream) const;
   // OK or the error; only after kClosed.
   Result<void> status(StreamId stream) const;
 

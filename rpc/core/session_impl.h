@@ -1,5 +1,6 @@
-// The inside of Session, shared by its three source files: session.cc (connection and transport),
-// session_callbacks.cc (what nghttp2 reports), session_calls.cc (what callers do with a call).
+// The inside of Session, shared by its source files: session.cc (connection and transport),
+// session_callbacks.cc (what nghttp2 reports), session_calls.cc (what callers do with a call),
+// session_streams.cc (how a call begins and ends).
 #pragma once
 
 #include "rpc/core/byte_budget.h"
@@ -24,12 +25,13 @@ struct Stream {
   StreamId id;
   Inbound in;
   std::uint64_t counted_messages = 0;  // of in.completed_count()
+  std::size_t credit = 0;              // of messages taken, not given back yet
   Outbound out;
   std::size_t header_bytes = 0;            // of the block being received, as RFC 9113 counts
   std::unique_ptr<RequestParser> request;  // server, until the request was taken
   std::unique_ptr<ResponseHead> response;  // client
   std::optional<Error> failure;            // why reading failed, or why a server call was closed
-  std::vector<HeaderField> trailers;
+  std::vector<HeaderField> trailers;       // none: status OK and nothing else
 
   bool is_announced = false;  // the caller knows of it (server: kRequest, client: start)
   bool is_released = false;   // the caller has forgotten it
@@ -38,7 +40,8 @@ struct Stream {
   bool is_finishing = false;  // nothing will be added to `out`
   bool remote_ended = false;  // the peer has half-closed
   bool is_over_header_limit = false;
-  bool is_closed = false;  // by HTTP/2
+  bool is_closed = false;   // by HTTP/2
+  bool is_refused = false;  // client: nothing of it was processed
 };
 
 class Session::Impl {
@@ -53,7 +56,7 @@ class Session::Impl {
   // Takes `credits` for a frame that cost the peer nothing; false: it floods, and the session ends.
   bool charge(std::uint32_t credits);
   bool charge_reset();
-  void submit_headers(Stream& stream, const std::vector<HeaderField>& fields, bool has_body);
+  void submit_headers(Stream& stream, std::span<const nghttp2_nv> fields, bool has_body);
   void submit_trailers(Stream& stream);
   // A response in HTTP's or gRPC's own words, without a handler.
   void refuse(Stream& stream, const RequestParser::Refusal& refusal);
@@ -62,6 +65,7 @@ class Session::Impl {
   void end_remote(Stream& stream);
   void close(Stream& stream, std::uint32_t http2_code);
   void give_credit(StreamId id, std::size_t bytes);
+  void give_credit_of_taken(Stream& stream, std::size_t bytes);
   void resume_stalled();
   void forget_if_done(Stream& stream);
 
@@ -83,6 +87,8 @@ class Session::Impl {
   std::unordered_map<StreamId, std::unique_ptr<Stream>> streams;
 };
 
+// session_streams.cc
+Error cancelled_by_peer();
 // session_callbacks.cc
 const nghttp2_session_callbacks* session_callbacks();
 nghttp2_data_provider message_provider();

@@ -6,6 +6,7 @@
 // Packets come from net_pcap (preloaded, replayed without end) and end in net_null; everything runs on this
 // one thread, whose CPU time is what counts. "source" is the same without a switch in between: what source
 // and sink cost by themselves.
+#include "dataplane/soft/switch_port.h"
 #include "tests/bench/bench_pipeline.h"
 #include "tests/bench/ovs_comparison.h"
 #include "tests/unit/soft/flow_text.h"
@@ -18,6 +19,7 @@
 #include <fstream>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -53,14 +55,19 @@ std::uint32_t free_hugepage_mebibytes() {
   return pages * 2;
 }
 
-// Hugepages when enough are free, as Open vSwitch has them; ordinary memory else.
+// On the core that Open vSwitch is measured on (ovs_eswitch.sh). Hugepages when enough are free, as Open
+// vSwitch has them; ordinary memory else.
 void start_eal(std::uint32_t flows) {
   const std::uint32_t mebibytes = 512 + flows / 200;
   const std::string pages = free_hugepage_mebibytes() >= mebibytes ? "--in-memory" : "--no-huge";
-  std::vector<std::string> words{"bench",      pages,
-                                 "-m",         std::to_string(mebibytes),
-                                 "--no-pci",   "--no-telemetry",
-                                 "--lcores=0", "--log-level=lib.eal:error"};
+  std::vector<std::string> words{"bench",
+                                 pages,
+                                 "-m",
+                                 std::to_string(mebibytes),
+                                 "--no-pci",
+                                 "--no-telemetry",
+                                 std::thread::hardware_concurrency() > 1 ? "--lcores=0@1" : "--lcores=0",
+                                 "--log-level=lib.eal:error"};
   if (pages == "--no-huge") {
     words.insert(words.end(), {"--no-shconf", "--file-prefix=berth-bench-" + std::to_string(getpid())});
   }
@@ -161,7 +168,7 @@ Measured measure_switch(bool encap, const std::string& pcap, std::uint32_t flows
   const std::uint16_t out = encap ? ports.uplink : ports.vm;
   const double nanoseconds = nanoseconds_per_packet(seconds, [service] {
     rte_service_run_iter_on_app_lcore(service, 0);
-    return 32U;  // net_pcap replays without end: always a whole burst (checked below)
+    return std::uint32_t{kBurst};  // net_pcap replays without end: always a whole burst (checked below)
   });
   const auto received = static_cast<double>(xstat(in, "function_received_packets"));
   return {nanoseconds, static_cast<double>(xstat(out, "function_sent_packets")) / received};

@@ -1,6 +1,7 @@
 // The embedded engine on the software eSwitch, with ports that lead nowhere: no root, no hugepages.
 #include "dataplane/dpdk/embedded_eswitch.h"
 #include "dataplane/pipeline.h"
+#include "dataplane/rule_text.h"
 #include "tests/contract/eswitch_contract.h"
 #include "tests/fakes/port_answers.h"
 #include "tests/fakes/whole_host.h"
@@ -19,7 +20,8 @@ struct Embedded {
     static const auto instance = [] {
       auto opened =
           EmbeddedEswitch::open_soft({.uplink = {"net_null0", "no-rx=1"},
-                                      .functions = {{"net_null1", "no-rx=1"}, {"net_null2", "no-rx=1"}}});
+                                      .functions = {{"net_null1", "no-rx=1"}, {"net_null2", "no-rx=1"}},
+                                      .steering = dataplane::dpdk::SteeringMode::BERTH_STEERING});
       if (!opened) {
         ADD_FAILURE() << opened.error().message;
         std::abort();
@@ -40,7 +42,8 @@ TEST(EmbeddedEswitch, TakesEveryRuleOfAWholeHost) {
 
   const auto outcomes = run_until_done(loop(), Embedded::eswitch().apply(changes)).value();
   for (std::size_t i = 0; i < changes.size(); ++i) {
-    EXPECT_TRUE(outcomes[i]) << i << ": " << (outcomes[i] ? "" : outcomes[i].error().message);
+    EXPECT_TRUE(outcomes[i]) << format_rule_body(std::get<AddRule>(changes[i]).rule, berth_numbering) << "\n"
+                             << (outcomes[i] ? "" : outcomes[i].error().message);
   }
   EXPECT_EQ(run_until_done(loop(), Embedded::eswitch().read_rules(std::nullopt)).value().size(),
             changes.size());
@@ -58,7 +61,8 @@ TEST(EmbeddedEswitch, AnswersDoNotWaitForRules) {
   std::vector<RuleChange> additions;
   std::vector<RuleChange> removals;
   for (std::uint32_t i = 0; i < 20000; ++i) {
-    const Match match{.source = vf0, .ip = IpFamily::kV4, .ip_dst = IpPrefix::host(IpAddress::v4(0x0A010000U + i))};
+    const Match match{
+        .source = vf0, .ip = IpFamily::kV4, .ip_dst = IpPrefix::host(IpAddress::v4(0x0A010000U + i))};
     const Rule rule{.key = {group::kMapping, priority::kExact, match},
                     .actions = {.fate = Drop{}},
                     .purpose = Purpose::kMapping,

@@ -34,28 +34,6 @@ class MutePeer {
   int fd_;
 };
 
-Task<std::string> say(Channel& channel, rpc::CallOptions options = {}) {
-  EchoRequest request;
-  request.set_text("hi");
-  const auto reply = co_await channel.unary<EchoReply>("berth.test.Echo/Say", request, std::move(options));
-  if (!reply) co_return pass(reply);
-  co_return reply->text();
-}
-
-// The outcome of one call on a channel of its own.
-Result<void> call_once(Loopback& loop, rpc::ChannelOptions options, rpc::CallOptions call_options = {}) {
-  Result<void> outcome;
-  const auto test = [](Loopback& on, rpc::ChannelOptions with, rpc::CallOptions how,
-                       Result<void>& result) -> asio::awaitable<void> {
-    Channel channel(on.io.get_executor(), std::move(with));
-    const auto reply = co_await say(channel, std::move(how));
-    result = reply ? Result<void>() : std::unexpected(reply.error());
-    co_await channel.close();
-  };
-  loop.run(test(loop, std::move(options), std::move(call_options), outcome));
-  return outcome;
-}
-
 TEST(Connection, ASilentStrangerIsDroppedAtTheHandshakeDeadline) {
   Loopback loop({.handshake = 100ms});
   loop.serve();
@@ -176,73 +154,6 @@ TEST(Connection, NamesAreResolved) {
   options.endpoints = {"localhost:" + std::to_string(loop.server.port())};
   options.server_name.clear();
   EXPECT_TRUE(call_once(loop, options));
-}
-
-TEST(Channel, TriesItsEndpointsInOrder) {
-  Loopback loop;
-  loop.serve();
-  auto options = loop.channel_options();
-  options.endpoints.insert(options.endpoints.begin(), {"127.0.0.1:1", "unix:/no/such/socket"});
-  EXPECT_TRUE(call_once(loop, options));
-}
-
-TEST(Channel, TellsWhyItCannotConnect) {
-  Loopback loop;
-  auto options = loop.channel_options();
-  options.endpoints = {"127.0.0.1:1"};
-  const auto outcome = call_once(loop, options);
-  EXPECT_EQ(outcome.error().code, Code::kUnavailable);
-  EXPECT_EQ(outcome.error().reason, "CONNECT_FAILED");
-  EXPECT_NE(outcome.error().message.find("127.0.0.1:1"), std::string::npos);
-}
-
-TEST(Channel, ACallMayWaitForTheServerToCome) {
-  Loopback loop;
-  auto options = loop.channel_options();
-  options.backoff_first = 10ms;
-  const auto path = fs::temp_directory_path() / ("berth-late-" + std::to_string(::getpid()) + ".sock");
-  Loopback late({}, "unix:" + path.string());
-  options.endpoints = {"unix:" + path.string()};
-  std::optional<Result<std::string>> outcome;
-  Channel channel(late.io.get_executor(), options);
-  const auto wait = [](Channel& on, std::optional<Result<std::string>>& result) -> asio::awaitable<void> {
-    result = co_await say(on, {.timeout = 20s, .when_down = rpc::WhenDown::kWait});
-  };
-  asio::co_spawn(late.io, wait(channel, outcome), [](const std::exception_ptr&) {});
-  EXPECT_FALSE(late.run_until([&] { return outcome.has_value(); }, 100ms));
-  late.serve();
-  ASSERT_TRUE(late.run_until([&] { return outcome.has_value(); }));
-  EXPECT_TRUE(*outcome) << outcome->error().message;
-  const auto close = [](Channel& on) -> asio::awaitable<void> { co_await on.close(); };
-  late.run(close(channel));
-}
-
-TEST(Channel, AWaitingCallEndsAtItsDeadline) {
-  Loopback loop;
-  auto options = loop.channel_options();
-  options.endpoints = {"127.0.0.1:1"};
-  const auto outcome = call_once(loop, options, {.timeout = 50ms, .when_down = rpc::WhenDown::kWait});
-  EXPECT_EQ(outcome.error().code, Code::kDeadlineExceeded);
-}
-
-TEST(Channel, AMuteServerIsGivenUp) {
-  asio::io_context io;
-  Loopback loop;
-  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
-  ASSERT_EQ(::listen(listener, 5), 0);
-  ASSERT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  auto options = loop.channel_options();
-  options.endpoints = {"127.0.0.1:" + std::to_string(ntohs(address.sin_port))};
-  options.limits.handshake = 100ms;
-  const auto outcome = call_once(loop, options);
-  EXPECT_EQ(outcome.error().code, Code::kUnavailable);
-  EXPECT_EQ(outcome.error().reason, "HANDSHAKE_TIMEOUT");
-  ::close(listener);
 }
 
 // A folder with a copy of the server's files, to be changed while it runs.

@@ -61,7 +61,11 @@ Task<void> count(EchoCounts& counts, Context context, EchoRequest request, Write
   echo_metadata(context);
   for (std::uint32_t i = 0; i < request.count(); ++i) {
     const auto written = co_await replies.write(reply_to(request, i));
-    if (!written) co_return pass(written);
+    if (!written) {
+      span.is_cancelled = written.error().code == Code::kCancelled;
+      co_return pass(written);
+    }
+    ++counts.replies;
   }
   span.is_cancelled = false;
   if (request.fail_code() != 0) co_return std::unexpected(failure_of(request));

@@ -9,6 +9,7 @@ struct EchoCounts {
   int started = 0;
   int ended = 0;
   int cancelled = 0;  // of the ended ones: saw their cancellation
+  int replies = 0;    // that streams have written
 };
 
 // LIFETIME: `counts` outlives the server's run().

@@ -73,4 +73,25 @@ void Loopback::stop_server() {
   EXPECT_EQ(counts.started, counts.ended);
 }
 
+Task<std::string> say(rpc::Channel& channel, rpc::CallOptions options) {
+  EchoRequest request;
+  request.set_text("hi");
+  const auto reply = co_await channel.unary<EchoReply>("berth.test.Echo/Say", request, std::move(options));
+  if (!reply) co_return pass(reply);
+  co_return reply->text();
+}
+
+Result<void> call_once(Loopback& loop, rpc::ChannelOptions options, rpc::CallOptions call_options) {
+  Result<void> outcome;
+  const auto test = [](Loopback& on, rpc::ChannelOptions with, rpc::CallOptions how,
+                       Result<void>& result) -> asio::awaitable<void> {
+    rpc::Channel channel(on.io.get_executor(), std::move(with));
+    const auto reply = co_await say(channel, std::move(how));
+    result = reply ? Result<void>() : std::unexpected(reply.error());
+    co_await channel.close();
+  };
+  loop.run(test(loop, std::move(options), std::move(call_options), outcome));
+  return outcome;
+}
+
 }  // namespace berth::test

@@ -51,4 +51,9 @@ class Loopback {
   bool is_stopped_ = false;
 };
 
+// "hi", echoed.
+Task<std::string> say(rpc::Channel& channel, rpc::CallOptions options = {});
+// The outcome of one say() on a channel of its own.
+Result<void> call_once(Loopback& loop, rpc::ChannelOptions options, rpc::CallOptions call_options = {});
+
 }  // namespace berth::test

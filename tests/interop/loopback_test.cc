@@ -79,6 +79,33 @@ TEST_F(LoopbackTest, AnEmptyStreamEndsWell) {
   loop.run(count_to(channel, 0, 0));
 }
 
+asio::awaitable<void> take_to(Channel& channel, std::uint32_t count) {
+  const auto request = request_of("n", count);
+  const auto replies = co_await channel.server_stream<EchoReply>("berth.test.Echo/Count", request);
+  EXPECT_TRUE(replies);
+  EchoReply reply;
+  std::uint32_t seen = 0;
+  std::uint32_t waits = 0;
+  while (true) {
+    const auto next = replies->take(reply);
+    EXPECT_TRUE(next) << next.error().message;
+    if (!next || *next == rpc::Next::kEnd) break;
+    if (*next == rpc::Next::kMessage) {
+      EXPECT_EQ(reply.number(), seen);
+      ++seen;
+      continue;
+    }
+    ++waits;
+    const auto woken = co_await replies->wait();
+    EXPECT_TRUE(woken);
+  }
+  EXPECT_EQ(seen, count);
+  EXPECT_LT(waits, count / 10);
+}
+TEST_F(LoopbackTest, WhatHasComeIsTakenWithoutWaiting) {
+  loop.run(take_to(channel, 20'000));
+}
+
 asio::awaitable<void> join_words(Channel& channel) {
   const auto writer = co_await channel.client_stream<EchoRequest, EchoReply>("berth.test.Echo/Join");
   EXPECT_TRUE(writer);
@@ -134,6 +161,7 @@ TEST_F(LoopbackTest, MetadataGoesBothWays) {
 }
 
 asio::awaitable<void> be_late(Channel& channel) {
+  co_await say_hello(channel);  // connecting may take longer than the deadline
   const auto request = request_of("slow", 60'000);
   const rpc::CallOptions options{.timeout = 50ms};
   const auto reply = co_await channel.unary<EchoReply>("berth.test.Echo/Say", request, options);

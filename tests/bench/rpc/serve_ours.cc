@@ -25,8 +25,11 @@ Task<void> stream(rpc::Context, Payload request, rpc::Writer<Payload> replies) {
     if (!waited) co_return pass(waited);
   }
   for (std::uint32_t i = 0; i < request.count(); ++i) {
-    const auto written = co_await replies.write(request);
-    if (!written) co_return pass(written);
+    const auto queued = replies.put(request);
+    if (!queued) co_return pass(queued);
+    if (!replies.is_full()) continue;
+    const auto waited = co_await replies.wait();
+    if (!waited) co_return pass(waited);
   }
   co_return Result<void>();
 }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <fstream>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -18,6 +19,35 @@ void pin_to_core(unsigned core) {
   CPU_ZERO(&set);
   CPU_SET(core, &set);
   (void)::sched_setaffinity(0, sizeof(set), &set);
+}
+
+namespace {
+
+constexpr int kRaisedNice = -10;
+constexpr const char* kSessionFile = "/proc/self/autogroup";
+
+int session_nice() {
+  std::ifstream file(kSessionFile);  // "/autogroup-7 nice 0"
+  std::string name;
+  std::string word;
+  int nice = 0;
+  return file >> name >> word >> nice ? nice : 0;
+}
+
+void set_session_nice(int nice) {
+  std::ofstream(kSessionFile) << nice;
+}
+
+}  // namespace
+
+RaisedPriority::RaisedPriority() : before_(::getpriority(PRIO_PROCESS, 0)), session_before_(session_nice()) {
+  (void)::setpriority(PRIO_PROCESS, 0, kRaisedNice);
+  set_session_nice(kRaisedNice);
+}
+
+RaisedPriority::~RaisedPriority() {
+  (void)::setpriority(PRIO_PROCESS, 0, before_);
+  set_session_nice(session_before_);
 }
 
 ServerProcess::ServerProcess(const std::string& kind, const std::string& certificates) {

@@ -27,4 +27,18 @@ class ServerProcess {
 
 void pin_to_core(unsigned core);
 
+// Puts this process and its children before the machine's other work, where that is allowed; until it is
+// destroyed. Both servers and the client profit alike: what is measured is them and not their neighbours.
+class RaisedPriority {
+ public:
+  RaisedPriority();
+  ~RaisedPriority();
+  RaisedPriority(const RaisedPriority&) = delete;
+  RaisedPriority& operator=(const RaisedPriority&) = delete;
+
+ private:
+  int before_;          // of the process
+  int session_before_;  // of its session: Linux shares the processor between sessions first (autogroup)
+};
+
 }  // namespace berth::bench

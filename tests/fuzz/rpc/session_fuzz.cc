@@ -13,7 +13,6 @@ namespace berth::rpc::core {
 namespace {
 
 using Kind = Event::Kind;
-using Read = ReadResult::Kind;
 
 Limits small_limits() {
   Limits limits;
@@ -60,22 +59,26 @@ class Caller {
  private:
   void read(StreamId id) {
     while (messages_.contains(id)) {
-      auto next = session_.read(id);
-      if (next.kind == Read::kNotYet) return;
-      if (next.kind != Read::kMessage || ++messages_[id] > 10) {
+      std::string message;
+      const auto next = session_.take(id, message);
+      if (next == Next::kNotYet) return;
+      if (next != Next::kMessage || ++messages_[id] > 10) {
         if (role_ == Role::kServer) {
-          session_.finish(
-              id, next.kind == Read::kFailed ? Result<void>(std::unexpected(next.error)) : Result<void>(),
-              {{"trailing", "x"}});
+          session_.finish(id, next ? Result<void>() : std::unexpected(next.error()), trailing_of(id));
         }
         return end(id);
       }
-      require(next.message.size() <= small_limits().message_bytes);
-      if (session_.unsent() < 100'000) session_.write(id, std::move(next.message));
+      require(message.size() <= small_limits().message_bytes);
+      if (session_.unsent() < 100'000) session_.write(id, std::move(message));
     }
   }
+  // With and without: a plain end takes another way.
+  static Metadata trailing_of(StreamId id) { return id % 4 == 1 ? Metadata{} : Metadata{{"trailing", "x"}}; }
   void end(StreamId id) {
-    if (role_ == Role::kClient) (void)session_.status(id);
+    if (role_ == Role::kClient) {
+      require(!session_.was_refused(id) || !session_.status(id));
+      (void)session_.status(id);
+    }
     session_.release(id);
     messages_.erase(id);
   }

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -58,6 +59,40 @@ func checkCode(err error, code codes.Code) {
 }
 
 const service = "/grpc.testing.TestService/"
+
+// What the standard cases leave out.
+func playMore(conn *grpc.ClientConn) {
+	background := context.Background()
+	invoke := func(method string, request []byte) ([]byte, error) {
+		var reply []byte
+		err := conn.Invoke(background, method, &request, &reply)
+		return reply, err
+	}
+	reply, err := invoke("/grpc.health.v1.Health/Check", nil)
+	check(err == nil && bytes.Equal(reply, number(1, 1)), "health: serving")
+	_, err = invoke("/grpc.health.v1.Health/Check", block(1, []byte("no.such.Service")))
+	checkCode(err, codes.NotFound)
+
+	stream, err := conn.NewStream(background, duplex, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
+	check(err == nil, "reflection: stream")
+	send(stream, block(7, nil))
+	reply, err = receive(stream)
+	check(err == nil && bytes.Contains(reply, []byte("grpc.testing.TestService")), "reflection: services")
+	check(stream.CloseSend() == nil, "reflection: close")
+	_, err = receive(stream)
+	check(err == io.EOF, "reflection: end")
+
+	// EchoRequest{text, fail_code}
+	_, err = invoke("/berth.test.Echo/Say", join(block(1, []byte("vm-7")), number(5, 9)))
+	checkCode(err, codes.FailedPrecondition)
+	details := status.Convert(err).Details()
+	check(len(details) == 2, fmt.Sprintf("error details: %v", details))
+	info, ok := details[0].(*errdetails.ErrorInfo)
+	check(ok && info.Reason == "ON_REQUEST" && info.Domain == "berth" && info.Metadata["text"] == "vm-7",
+		"error details: ErrorInfo")
+	bad, ok := details[1].(*errdetails.BadRequest)
+	check(ok && bad.FieldViolations[0].Field == "fail_code", "error details: BadRequest")
+}
 
 var duplex = &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}
 
@@ -191,6 +226,7 @@ func main() {
 		grpc.WithDefaultCallOptions(grpc.ForceCodec(rawCodec{}), grpc.MaxCallSendMsgSize(64<<20)))
 	check(err == nil, "dial")
 	play(conn)
+	playMore(conn)
 	conn.Close()
 	input.Close()
 	check(server.Wait() == nil, "the server ends well")

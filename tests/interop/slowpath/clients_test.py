@@ -25,13 +25,14 @@ VM_MAC, GATEWAY_MAC = "02:00:00:00:01:05", "02:00:00:00:00:fe"
 GATEWAY_LINK_LOCAL = "fe80::ff:fe00:fe"
 PATIENCE = 15
 
-# Clients call it with what they learned in the environment: it is written down, and the address is set.
+# Clients call it with what they learned in the environment: the address is set, and then it is written down.
 HOOK = """#!/bin/sh
-env > {folder}/seen-${{reason:-$1}}.new && mv {folder}/seen-${{reason:-$1}}.new {folder}/seen-${{reason:-$1}}
-case "${{reason:-$1}}" in
+event=${{reason:-$1}}
+case "$event" in
   bound | BOUND) ip address replace ${{ip:-$new_ip_address}}/24 dev eth0 ;;
   BOUND6) ip -6 address replace $new_ip6_address/128 dev eth0 ;;
 esac
+env > {folder}/seen-$event.new && mv {folder}/seen-$event.new {folder}/seen-$event
 """
 DHCLIENT_OPTIONS = """
 option classless-routes code 121 = array of unsigned integer 8;
@@ -91,9 +92,10 @@ class Clients(unittest.TestCase):
 
     def wait_for_address(self, address):
         """Until duplicate address detection is over; returns what it found."""
-        wait_until(lambda: not self.addresses(6).get(address, {"tentative": True}).get("tentative")
-                   or self.addresses(6)[address].get("dadfailed"), PATIENCE, f"the end of detection of {address}")
-        return self.addresses(6)[address]
+        def result():
+            found = self.addresses(6).get(address)
+            return found if found and (not found.get("tentative") or found.get("dadfailed")) else None
+        return wait_until(result, PATIENCE, f"the end of detection of {address}")
 
     def dhclient(self, family):
         config = self.world.folder / "dhclient.conf"

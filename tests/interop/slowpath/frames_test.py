@@ -186,7 +186,7 @@ class Dhcpv6(Frames):
         _, offer = self.send(DHCP6_Solicit(trid=7), DHCP6OptElapsedTime(), DHCP6OptOptReq(), DHCP6OptIA_NA(iaid=42))
         self.assertEqual(offer[DHCP6_Advertise].trid, 7)
         self.assertEqual(offer[DHCP6OptIAAddress].addr, "2001:db8:1::5")
-        _, reply = self.send(DHCP6_Request(trid=8), offer[DHCP6OptServerId].__class__(duid=DUID_LL(lladdr=GATEWAY)),
+        _, reply = self.send(DHCP6_Request(trid=8), DHCP6OptServerId(duid=offer[DHCP6OptServerId].duid),
                              DHCP6OptIA_NA(iaid=42, ianaopts=[DHCP6OptIAAddress(addr="2001:db8:1::5")]))
         self.assertEqual(reply[DHCP6_Reply].trid, 8)
         identity = reply[DHCP6OptIA_NA]

@@ -107,6 +107,17 @@ TEST(Lifetime, AgeIsSpreadByATenth) {
   EXPECT_EQ(when_closed(last, kStart + 24h), kStart + 1130s);
 }
 
+TEST(Lifetime, AgeCountsFromWhenItIsReady) {
+  auto limits = test_limits();
+  limits.keepalive = 0s;
+  limits.idle = 0s;
+  limits.connection_age = 1s;
+  Lifetime lifetime(Role::kServer, limits, kStart, 0);
+  lifetime.on_ready(kStart + 2s);  // a slow handshake
+  EXPECT_EQ(lifetime.check(kStart + 2s).action, Lifetime::Action::kNone);
+  EXPECT_EQ(lifetime.next(), kStart + 3s);
+}
+
 TEST(Backoff, DoublesUpToTheLongestAndStartsAnew) {
   Backoff backoff(100ms, 1000ms);
   EXPECT_EQ(backoff.next(0.5), 100ms);

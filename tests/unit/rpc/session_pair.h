@@ -4,11 +4,24 @@
 #include "rpc/core/session.h"
 
 #include <algorithm>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 namespace berth::rpc::core {
+
+// What Session::take() says, as one value.
+struct Taken {
+  Result<Next> next;
+  std::string message;
+};
+inline Taken take(Session& session, StreamId id) {
+  std::string message;
+  auto next = session.take(id, message);
+  return {.next = std::move(next), .message = std::move(message)};
+}
 
 struct SessionPair {
   explicit SessionPair(Limits limits = {}, Limits client_limits = {})

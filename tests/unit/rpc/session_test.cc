@@ -6,7 +6,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using Kind = Event::Kind;
-using Read = ReadResult::Kind;
 
 TEST(Session, AUnaryCallGoesThereAndBack) {
   SessionPair pair;
@@ -22,8 +21,8 @@ TEST(Session, AUnaryCallGoesThereAndBack) {
   EXPECT_EQ(head.timeout, 5s);
   EXPECT_EQ(head.metadata.find("who")->second, "me");
   EXPECT_EQ(head.metadata.find("raw-bin")->second, "\x01\xFF");
-  EXPECT_EQ(pair.server.read(id).message, "question");
-  EXPECT_EQ(pair.server.read(id).kind, Read::kEnd);
+  EXPECT_EQ(take(pair.server, id).message, "question");
+  EXPECT_EQ(take(pair.server, id).next, Next::kEnd);
 
   pair.server.send_headers(id, {{"first", "1"}});
   pair.server.write(id, "answer");
@@ -32,8 +31,8 @@ TEST(Session, AUnaryCallGoesThereAndBack) {
   ASSERT_TRUE(pair.run());
 
   EXPECT_EQ(pair.client.initial_metadata(id).find("first")->second, "1");
-  EXPECT_EQ(pair.client.read(id).message, "answer");
-  EXPECT_EQ(pair.client.read(id).kind, Read::kEnd);
+  EXPECT_EQ(take(pair.client, id).message, "answer");
+  EXPECT_EQ(take(pair.client, id).next, Next::kEnd);
   EXPECT_EQ(pair.client.trailing_metadata(id).find("last")->second, "2");
   EXPECT_TRUE(pair.client.status(id));
   pair.client.release(id);
@@ -59,8 +58,8 @@ TEST(Session, MessagesBeforeAnErrorAreReadFirst) {
   pair.server.write(id, "one");
   pair.server.finish(id, fail(Code::kAborted, "", "later"), {});
   ASSERT_TRUE(pair.run());
-  EXPECT_EQ(pair.client.read(id).message, "one");
-  EXPECT_EQ(pair.client.read(id).error.code, Code::kAborted);
+  EXPECT_EQ(take(pair.client, id).message, "one");
+  EXPECT_EQ(take(pair.client, id).next.error().code, Code::kAborted);
 }
 
 TEST(Session, AnUnreadStreamStopsItsSenderAtOneWindow) {
@@ -75,9 +74,9 @@ TEST(Session, AnUnreadStreamStopsItsSenderAtOneWindow) {
 
   int messages = 0;
   while (true) {
-    const auto read = pair.client.read(id);
-    if (read.kind == Read::kMessage) ++messages;
-    if (read.kind == Read::kNotYet) {
+    const auto taken = take(pair.client, id);
+    if (taken.next == Next::kMessage) ++messages;
+    if (taken.next == Next::kNotYet) {
       ASSERT_TRUE(pair.run());
       if (messages == 1000) break;
     }
@@ -96,7 +95,7 @@ TEST(Session, AStoppedStreamDoesNotStopAnother) {
   ASSERT_TRUE(pair.run());
   pair.server.write(quick, "here");
   ASSERT_TRUE(pair.run());
-  EXPECT_EQ(pair.client.read(quick).message, "here");
+  EXPECT_EQ(take(pair.client, quick).message, "here");
 }
 
 TEST(Session, LargeMessagesShareTheInboundBudgetOneAfterTheOther) {
@@ -112,7 +111,7 @@ TEST(Session, LargeMessagesShareTheInboundBudgetOneAfterTheOther) {
   int complete = 0;
   for (int round = 0; round < 5; ++round) {
     ASSERT_TRUE(pair.run());
-    for (const auto id : calls) complete += pair.server.read(id).kind == Read::kMessage ? 1 : 0;
+    for (const auto id : calls) complete += take(pair.server, id).next == Next::kMessage ? 1 : 0;
     EXPECT_EQ(complete, round + 1);
   }
 }
@@ -122,10 +121,10 @@ TEST(Session, AMessageOverTheLimitIsRefusedByItsPrefix) {
   const auto id = pair.call();
   pair.client.write(id, std::string(1001, 'x'));
   ASSERT_TRUE(pair.run());
-  const auto read = pair.server.read(id);
-  EXPECT_EQ(read.kind, Read::kFailed);
-  EXPECT_EQ(read.error.code, Code::kResourceExhausted);
-  EXPECT_EQ(read.error.reason, "MESSAGE_TOO_LARGE");
+  const auto taken = take(pair.server, id);
+  ASSERT_FALSE(taken.next);
+  EXPECT_EQ(taken.next.error().code, Code::kResourceExhausted);
+  EXPECT_EQ(taken.next.error().reason, "MESSAGE_TOO_LARGE");
 }
 
 TEST(Session, AResetCallIsClosedAndItsReaderTold) {
@@ -135,7 +134,7 @@ TEST(Session, AResetCallIsClosedAndItsReaderTold) {
   pair.client.release(id);
   ASSERT_TRUE(pair.run());
   EXPECT_TRUE(pair.has(pair.server_events, Kind::kClosed, id));
-  EXPECT_EQ(pair.server.read(id).error.code, Code::kCancelled);
+  EXPECT_EQ(take(pair.server, id).next.error().code, Code::kCancelled);
   EXPECT_EQ(pair.server.call_count(), 1U);  // until the handler has ended
   pair.server.release(id);
   EXPECT_EQ(pair.server.call_count(), 0U);
@@ -227,7 +226,7 @@ TEST(Session, LosingTheTransportEndsEveryCall) {
   pair.client.abandon({.code = Code::kUnavailable, .message = "connection reset"});
   pair.server.abandon({.code = Code::kCancelled, .message = "connection reset"});
   EXPECT_EQ(pair.client.status(id).error().code, Code::kUnavailable);
-  EXPECT_EQ(pair.server.read(id).error.code, Code::kCancelled);
+  EXPECT_EQ(take(pair.server, id).next.error().code, Code::kCancelled);
   EXPECT_TRUE(pair.has(pair.server.take_events(), Kind::kClosed, id));
 }
 
@@ -238,8 +237,8 @@ TEST(Session, WhatCameBeforeTheLossIsStillRead) {
   pair.server.write(id, "one");
   ASSERT_TRUE(pair.run());
   pair.client.abandon({.code = Code::kUnavailable, .message = "connection reset"});
-  EXPECT_EQ(pair.client.read(id).message, "one");
-  EXPECT_EQ(pair.client.read(id).error.code, Code::kUnavailable);
+  EXPECT_EQ(take(pair.client, id).message, "one");
+  EXPECT_EQ(take(pair.client, id).next.error().code, Code::kUnavailable);
 }
 
 TEST(Session, GarbageEndsTheConnection) {

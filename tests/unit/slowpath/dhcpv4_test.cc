@@ -187,7 +187,7 @@ TEST_F(Dhcpv4Test, RelayedOverloadedAndFragmentedMessagesAreUnsupported) {
 }
 
 TEST_F(Dhcpv4Test, MalformedOnesAreSilent) {
-  for (const char* options : {"", "ff", "3501", "350201 01", "350101 350103", "350103", "350103 3203 0a0100",
+  for (const char* options : {"", "ff", "3501", "350201 01", "350103 350101", "350103", "350103 3203 0a0100",
                               "350101 3d01 01", "350101 3902 05", "350101 5001 00"}) {
     EXPECT_TRUE(send(hex(options)).empty()) << options;
     EXPECT_EQ(outcome, Outcome::kMalformed) << options;

@@ -121,6 +121,10 @@ TEST_F(Dhcpv6Test, IdentifiersAreCheckedAsSection16Says) {
       {"an address cut short", 1, kClient + ia_with(hex("0005 0010") + ip(kVm6)), Outcome::kMalformed},
       {"nine associations", 1, kClient + kIa + kIa + kIa + kIa + kIa + kIa + kIa + kIa + kIa,
        Outcome::kMalformed},
+      {"five addresses", 1,
+       kClient + ia_with(ia_address(kVm6, 0) + ia_address(kVm6, 0) + ia_address(kVm6, 0) +
+                         ia_address(kVm6, 0) + ia_address(kVm6, 0)),
+       Outcome::kMalformed},
       {"an advertise", 2, kClient + kServer, Outcome::kSpoofed},
       {"a reply", 7, kClient + kServer, Outcome::kSpoofed},
       {"a relayed one", 12, kClient, Outcome::kUnsupported},

@@ -31,11 +31,14 @@ TEST_F(EchoTest, TheGatewayAnswersPings) {
 }
 
 TEST_F(EchoTest, AWholeJumboPacketComesBack) {
+  PortAnswers jumbo = make_answers();
+  jumbo.mtu_bytes = 9216;
+  set(jumbo);
   const Octets data = icmp(hex("0800 0000 1234 0001") + Octets(9216 - 28, 0x5A));
   EXPECT_EQ(ask(eth(kGatewayMac, kVmMac, 0x0800, ipv4(kVm, kGateway, 1, data))).size(), 9230U);
   const Octets more = icmp(hex("0800 0000 1234 0001") + Octets(9217 - 28, 0x5A));
-  EXPECT_TRUE(ask(eth(kGatewayMac, kVmMac, 0x0800, ipv4(kVm, kGateway, 1, more))).empty());
-  EXPECT_EQ(outcome, Outcome::kTooLong);
+  EXPECT_FALSE(ask(eth(kGatewayMac, kVmMac, 0x0800, ipv4(kVm, kGateway, 1, more))).empty());
+  EXPECT_EQ(outcome, Outcome::kPacketTooBig);
 }
 
 TEST_F(EchoTest, OthersAreNotAnsweredFor) {
@@ -58,6 +61,32 @@ TEST_F(EchoTest, FragmentsAndWrongChecksumsAreSilent) {
   EXPECT_EQ(outcome, Outcome::kMalformed);
   Octets v6 = ping6(kVm6, kGateway6);
   v6.back() ^= 1;
+  EXPECT_TRUE(ask(v6).empty());
+  EXPECT_EQ(outcome, Outcome::kMalformed);
+}
+
+TEST_F(EchoTest, WrongIpHeadersAreMalformed) {
+  const struct {
+    const char* what;
+    std::size_t at;
+    std::uint8_t value;
+  } cases[] = {{"version", 14, 0x55},
+               {"header of four words", 14, 0x44},
+               {"total length beyond", 17, 0xFF},
+               {"total length within", 17, 0x13},
+               {"checksum", 24, 0x5A}};
+  for (const auto& wrong : cases) {
+    Octets frame = ping4(kVm, kGateway);
+    frame[wrong.at] = wrong.value;
+    EXPECT_TRUE(ask(frame).empty());
+    EXPECT_EQ(outcome, Outcome::kMalformed) << wrong.what;
+  }
+  Octets v6 = ping6(kVm6, kGateway6);
+  v6[14] = 0x40;
+  EXPECT_TRUE(ask(v6).empty());
+  EXPECT_EQ(outcome, Outcome::kMalformed);
+  v6[14] = 0x60;
+  v6[19] = 0xFF;
   EXPECT_TRUE(ask(v6).empty());
   EXPECT_EQ(outcome, Outcome::kMalformed);
 }

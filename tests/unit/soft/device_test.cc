@@ -45,6 +45,18 @@ TEST_F(DeviceTest, RuntFramesAreDroppedAndCounted) {
   EXPECT_THAT(net.agent_out(kWeb), IsEmpty());
 }
 
+TEST_F(DeviceTest, WhatExceedsAFunctionsMtuIsTheAgents) {
+  ASSERT_EQ(rte_eth_dev_set_mtu(net.ethdev(kWeb), 1450), 0);
+  net.create("group 0 pattern from:vf0 / end actions jump group 1 / end");
+  net.create("group 1 pattern from:vf0 / end actions to:uplink / end");
+  net.wire_in(kWeb, Bytes(1464, 1));
+  net.wire_in(kWeb, Bytes(1465, 1));
+  net.run();
+  EXPECT_THAT(net.wire_out(kUplink), ::testing::SizeIs(1));
+  EXPECT_THAT(net.agent_out(kWeb), ::testing::SizeIs(1));
+  EXPECT_EQ(net.xstat(kWeb, "oversized_packets"), 1U);
+}
+
 TEST_F(DeviceTest, ProxyStartsFirstAndStopsLast) {
   EXPECT_EQ(rte_eth_dev_stop(net.ethdev(kUplink)), -EBUSY);
   for (PortIndex port : {kLocal, kWeb, kUplink}) ASSERT_EQ(rte_eth_dev_stop(net.ethdev(port)), 0);

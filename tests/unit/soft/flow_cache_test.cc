@@ -2,9 +2,11 @@
 #include "tests/unit/soft/packet.h"
 #include "tests/unit/soft/switch_harness.h"
 
+#include <atomic>
 #include <map>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -50,6 +52,158 @@ TEST(FlowCache, AChangedRuleActsOnKnownFlowsAtOnce) {
   net.run();
   EXPECT_THAT(net.wire_out(kLocal), IsEmpty());
   EXPECT_THAT(net.agent_out(kWeb), ElementsAre(udp_to("10.1.0.6")));
+}
+
+// How many packets took the long way through the groups.
+std::uint64_t walked(const SwitchHarness& net, PortIndex port = kWeb) {
+  return net.xstat(port, "walked_packets");
+}
+
+TEST(FlowCache, AKnownFlowOutlivesChangesThatDoNotConcernIt) {
+  SwitchHarness net;
+  net.create("group 0 pattern from:vf0 / end actions jump group 1 / end");
+  const auto to = [&net](int last) {
+    return net.create("group 1 pattern from:vf0 / eth / ipv4 dst is 10.1.0." + std::to_string(last) +
+                      " / end actions count / to:vf1 / end");
+  };
+  rte_flow* rule = to(6);
+  const auto send = [&net] {
+    net.wire_in(kWeb, udp_to("10.1.0.6"));
+    net.run_once();
+  };
+  send();
+  EXPECT_EQ(walked(net), 1U);
+  std::vector<rte_flow*> others;
+  for (int i = 0; i < 30; ++i) {
+    others.push_back(to(100 + i));
+    send();
+  }
+  for (rte_flow* other : others) net.destroy(other);
+  send();
+  EXPECT_EQ(walked(net), 1U) << "thirty rules for others came and went";
+  for (int i = 0; i < 200; ++i) net.destroy(to(100));
+  send();
+  EXPECT_EQ(walked(net), 2U) << "too many changes to look at each";
+  net.destroy(rule);
+  send();
+  EXPECT_EQ(walked(net), 3U) << "its own rule went";
+  EXPECT_EQ(net.agent_out(kWeb).size(), 1U);
+  EXPECT_EQ(net.wire_out(kLocal).size(), 33U);
+}
+
+// What a rule compares may have been written by another rule: then the packet as it arrived says nothing.
+TEST(FlowCache, AChangeBehindAModificationConcernsTheFlow) {
+  SwitchHarness net;
+  net.create("group 0 pattern from:vf0 / end actions jump group 1 / end");
+  net.create(
+      "group 1 pattern from:vf0 / eth / ipv4 / end actions modify_field op set dst_type ipv4_dst src_type "
+      "value "
+      "src_value 0a010009 width 32 / jump group 2 / end");
+  net.create("group 2 priority 5 pattern from:vf0 / eth / ipv4 / end actions to:vf1 / end");
+  // So that the change below makes no key wider: that alone would forget the flow.
+  net.create("group 2 pattern from:vf0 / eth / ipv4 dst is 10.1.0.8 / end actions drop / end");
+  for (int i = 0; i < 2; ++i) {
+    net.wire_in(kWeb, udp_to("10.1.0.6"));
+    net.run_once();
+  }
+  EXPECT_EQ(net.wire_out(kLocal).size(), 2U);
+  net.create("group 2 pattern from:vf0 / eth / ipv4 dst is 10.1.0.9 / end actions drop / end");
+  net.wire_in(kWeb, udp_to("10.1.0.6"));
+  net.run_once();
+  EXPECT_THAT(net.wire_out(kLocal), IsEmpty());
+}
+
+// Rules come and go from another thread while packets flow: every packet of a flow that they do not concern
+// takes its way and is counted, every one of a flow that they do takes the old way or the new one. For the
+// thread sanitizer.
+TEST(FlowCache, RulesChangeUnderTraffic) {
+  SwitchHarness net(2, ",flow_cache=64");
+  net.create("group 0 pattern from:vf0 / end actions jump group 1 / end");
+  rte_flow* steady =
+      net.create("group 1 pattern from:vf0 / eth / ipv4 dst is 10.1.0.6 / end actions count / to:vf1 / end");
+  rte_flow* fallback =
+      net.create("group 1 priority 5 pattern from:vf0 / eth / ipv4 / end actions count / to:uplink / end");
+  std::atomic<bool> stop = false;
+  std::uint64_t changes = 0;
+  std::thread control([&] {
+    for (std::uint32_t i = 0; !stop; ++i) {
+      rte_flow* rule = net.create("group 1 pattern from:vf0 / eth / ipv4 dst is 10.1.0." +
+                                  std::to_string(7 + i % 5) + " / end actions count / to:uplink / end");
+      (void)net.count(rule);
+      net.destroy(rule);
+      changes += 2;
+    }
+  });
+  std::size_t to_local = 0;
+  std::size_t to_uplink = 0;
+  constexpr int kRounds = 3000;
+  for (int round = 0; round < kRounds; ++round) {
+    for (const char* address : {"10.1.0.6", "10.1.0.7", "10.1.0.9"}) net.wire_in(kWeb, udp_to(address));
+    net.run_once();
+    to_local += net.wire_out(kLocal).size();
+    to_uplink += net.wire_out(kUplink).size();
+  }
+  stop = true;
+  control.join();
+  EXPECT_EQ(to_local, std::size_t{kRounds});
+  EXPECT_EQ(to_uplink, std::size_t{2 * kRounds});
+  EXPECT_EQ(net.count(steady).hits, std::uint64_t{kRounds});
+  EXPECT_LE(net.count(fallback).hits, std::uint64_t{2 * kRounds});
+  EXPECT_GT(changes, 0U);
+}
+
+// And a rule behind a decapsulation compares what was inside.
+TEST(FlowCache, AChangeBehindADecapsulationConcernsTheFlow) {
+  SwitchHarness net;
+  net.create("group 0 pattern from:uplink / end actions jump group 1 / end");
+  net.create(
+      "group 1 pattern from:uplink / eth / ipv4 dst is 10.0.0.1 / udp dst is 4789 / vxlan vni is 7 / end "
+      "actions "
+      "vxlan_decap / jump group 2 / end");
+  net.create("group 2 priority 5 pattern from:uplink / eth / end actions to:vf1 / end");
+  net.create(
+      "group 2 pattern from:uplink / eth / ipv4 dst is 10.1.0.7 / udp dst is 53 / end actions drop / end");
+  const Bytes inside = udp_to("10.1.0.6");
+  Bytes packet = Packet()
+                     .eth("02:aa:00:00:00:02", "02:aa:00:00:00:01")
+                     .ipv4("10.0.0.2", "10.0.0.1")
+                     .udp(50000, 4789)
+                     .vxlan(7)
+                     .payload(inside.size())
+                     .bytes();
+  std::copy(inside.begin(), inside.end(), packet.end() - static_cast<std::ptrdiff_t>(inside.size()));
+  for (int i = 0; i < 2; ++i) {
+    net.wire_in(kUplink, packet);
+    net.run_once();
+  }
+  EXPECT_THAT(net.wire_out(kLocal), ElementsAre(inside, inside));
+  net.create(
+      "group 2 pattern from:uplink / eth / ipv4 dst is 10.1.0.6 / udp dst is 53 / end actions drop / end");
+  net.wire_in(kUplink, packet);
+  net.run_once();
+  EXPECT_THAT(net.wire_out(kLocal), IsEmpty());
+}
+
+// Neither may be known by a key that does not look at what parts them.
+TEST(FlowCache, FragmentsAndExtensionHeadersDoNotPassForTheirFlow) {
+  SwitchHarness net;
+  net.create("group 0 pattern from:vf0 / end actions jump group 1 / end");
+  net.create("group 1 pattern from:vf0 / eth / ipv6 / udp dst is 53 / end actions to:vf1 / end");
+  net.create("group 1 pattern from:vf0 / eth / ipv4 / udp dst is 53 / end actions to:vf1 / end");
+  const auto ethernet = [] { return Packet().eth("02:00:00:00:00:01", "02:00:00:00:00:fe"); };
+  Bytes extended = ethernet().ipv6("fd00::5", "fd00::6").udp(1000, 53).payload(40).bytes();
+  extended[20] = 60;  // destination options
+  const std::vector<Bytes> unusual{
+      ethernet().ipv6("fd00::5", "fd00::6").ipv6_fragment(8).udp(1000, 53).payload(40).bytes(),
+      ethernet().ipv4("10.1.0.5", "10.1.0.6", 64, 5).udp(1000, 53).payload(40).bytes(), extended};
+  for (int i = 0; i < 3; ++i) {
+    net.wire_in(kWeb, ethernet().ipv6("fd00::5", "fd00::6").udp(1000, 53).payload(40).bytes());
+    net.wire_in(kWeb, ethernet().ipv4("10.1.0.5", "10.1.0.6").udp(1000, 53).payload(40).bytes());
+    for (const Bytes& packet : unusual) net.wire_in(kWeb, packet);
+    net.run_once();
+    EXPECT_EQ(net.wire_out(kLocal).size(), 2U);
+    EXPECT_EQ(net.agent_out(kWeb), unusual);
+  }
 }
 
 // A rule that looks at one more field must part flows that the cache knew as one.
@@ -98,6 +252,7 @@ TEST(FlowCache, AgreesWithTheLongWayOnRandomTraffic) {
     return from[below(static_cast<unsigned>(from.size()))];
   };
   const auto address = [&] { return "10.1.0." + std::to_string(below(6)); };
+  const auto address6 = [&] { return "fd00::" + std::to_string(below(6)); };
 
   for (SwitchHarness* net : {&cached, &plain}) {
     net->create("group 0 pattern from:vf0 / end actions jump group 1 / end");
@@ -114,17 +269,21 @@ TEST(FlowCache, AgreesWithTheLongWayOnRandomTraffic) {
     std::string text = "group " + std::to_string(group) + " priority " + std::to_string(below(8)) +
                        " pattern " + (from_uplink ? "from:uplink" : "from:vf0");
     if (from_uplink && group == 1) {
-      return text + " / eth / ipv4 dst is 10.0.0.1 / udp dst is 4789 / vxlan vni is " +
-             std::to_string(1 + below(2)) +
+      return text + pick({" / eth / ipv4 dst is 10.0.0.1", " / eth / ipv6 dst is fd00::a"}) +
+             " / udp dst is 4789 / vxlan vni is " + std::to_string(1 + below(2)) +
              " / end actions vxlan_decap / count / modify_field op set dst_type tag dst_level 0 src_type "
              "value src_value 0" +
              std::to_string(below(3)) + "000000 width 32 / jump group 2 / end";
     }
     if (below(3) == 0) text += " / tag index is 0 data is " + std::to_string(below(3));
     text += " / eth";
-    if (below(4) != 0) text += " / ipv4" + (below(2) == 0 ? " dst is " + address() : std::string());
+    if (below(3) == 0) {
+      text += " / ipv6" + (below(2) == 0 ? " dst is " + address6() : std::string());
+    } else if (below(4) != 0) {
+      text += " / ipv4" + (below(2) == 0 ? " dst is " + address() : std::string());
+    }
     if (text.ends_with("eth") == false && below(2) == 0)
-      text += pick({" / udp", " / udp dst is 53", " / tcp dst is 80"});
+      text += pick({" / udp", " / udp dst is 53", " / tcp dst is 80", " / tcp flags is 18"});
     text += " / end actions ";
     if (below(2) == 0) text += "count / ";
     if (text.find("ipv4") != std::string::npos && below(3) == 0) {
@@ -141,21 +300,27 @@ TEST(FlowCache, AgreesWithTheLongWayOnRandomTraffic) {
   const auto random_packet = [&](bool tunnelled) {
     Packet packet;
     if (tunnelled) {
-      packet.eth("02:aa:00:00:00:02", "02:aa:00:00:00:01")
-          .ipv4("10.0.0.2", "10.0.0.1")
-          .udp(50000, 4789)
-          .vxlan(1 + below(3));
+      packet.eth("02:aa:00:00:00:02", "02:aa:00:00:00:01");
+      below(2) == 0 ? packet.ipv4("10.0.0.2", "10.0.0.1") : packet.ipv6("fd00::b", "fd00::a");
+      packet.udp(50000, 4789).vxlan(1 + below(3));
     }
     packet.eth("02:00:00:00:00:01", "02:00:00:00:00:fe");
     if (below(8) == 0) packet.vlan(5);
     if (below(10) == 0) return packet.arp().bytes();
-    packet.ipv4(address(), address(), 64, below(12) == 0 ? 0x0003 : 0);
+    const bool is_v6 = below(3) == 0;
+    if (is_v6) {
+      packet.ipv6(address6(), address6());
+      if (below(12) == 0) packet.ipv6_fragment(below(2) == 0 ? 1 : 8);
+    } else {
+      packet.ipv4(address(), address(), 64, below(12) == 0 ? 0x0003 : 0);
+    }
+    if (below(8) == 0) return is_v6 ? packet.icmp6(128).bytes() : packet.icmp(8).bytes();
     if (below(2) == 0) return packet.udp(1000, below(2) == 0 ? 53 : 54).bytes();
-    return packet.tcp(1000, below(2) == 0 ? 80 : 81).bytes();
+    return packet.tcp(1000, below(2) == 0 ? 80 : 81, below(2) == 0 ? 18 : 16).bytes();
   };
 
   std::size_t forwarded = 0;
-  for (int step = 0; step < 600; ++step) {
+  for (int step = 0; step < 1500; ++step) {
     if (rules.size() < 40 && below(3) != 0) {
       const std::string text = random_rule();
       if (plain.refusal(text).empty()) rules.push_back({cached.create(text), plain.create(text)});

@@ -105,6 +105,40 @@ const cases = {
     const all = await Promise.all(Array.from({ length: 500 }, () => unary(c, 'UnaryCall', { response_size: 10 })));
     assert.equal(all.length, 500);
   },
+  async big_messages(c) {
+    const { reply } = await unary(c, 'UnaryCall', { response_size: 3000000, payload: payload(3000000) });
+    assert.equal(reply.payload.body.length, 3000000);
+    const refused = unary(c, 'UnaryCall', { response_size: 1, payload: payload(5000000) });
+    assert.equal(await code(refused), grpc.status.RESOURCE_EXHAUSTED);
+  },
+  async slow_reader(c) {
+    const call = c.StreamingOutputCall(outputRequest(Array(200).fill(100000)));
+    let count = 0;
+    for await (const reply of call) {
+      assert.equal(reply.payload.body.length, 100000);
+      if (++count < 20) await new Promise(resolve => setTimeout(resolve, 10));
+    }
+    assert.equal(count, 200);
+  },
+  async error_details(c, target) {
+    const Echo = load(path.join(__dirname, '../echo.proto')).berth.test.Echo;
+    const echo = new Echo(...target);
+    const error = await unary(echo, 'Say', { text: 'vm-7', fail_code: 9 }).then(() => null, e => e);
+    assert.equal(error.code, grpc.status.FAILED_PRECONDITION);
+    assert.equal(error.details, 'as you wished: 50% of \u00fc');
+    // google.rpc.Status and its details, as protobufjs reads them.
+    const protobuf = require(path.join(modules, 'protobufjs'));
+    const types = protobuf.loadSync(path.join(__dirname, '../../../rpc/wire/status.proto')).lookup('berth.rpc.wire');
+    const status = types.lookupType('Status').decode(error.metadata.get('grpc-status-details-bin')[0]);
+    assert.equal(status.code, 9);
+    assert.deepEqual(status.details.map(d => d.typeUrl), ['ErrorInfo', 'BadRequest'].map(
+      name => 'type.googleapis.com/google.rpc.' + name));
+    const info = types.lookupType('ErrorInfo').decode(status.details[0].value);
+    assert.deepEqual([info.reason, info.domain, info.metadata], ['ON_REQUEST', 'berth', { text: 'vm-7' }]);
+    const bad = types.lookupType('BadRequest').decode(status.details[1].value);
+    assert.equal(bad.fieldViolations[0].field, 'fail_code');
+    echo.close();
+  },
   async health(c, target) {
     const Health = load('grpc/health/v1/health.proto').grpc.health.v1.Health;
     const health = new Health(...target);

@@ -1,4 +1,4 @@
-#include "rpc/signal.h"
+#include "base/signal.h"
 
 #include <algorithm>
 #include <utility>
@@ -8,9 +8,9 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 
-namespace berth::rpc {
+namespace berth {
 
-asio::awaitable<bool> Signal::wait() {
+Task<void> Signal::wait() {
   auto initiate = [](auto handler, Signal* self) {
     const std::uint64_t number = self->next_number_++;
     auto slot = asio::get_associated_cancellation_slot(handler);
@@ -21,10 +21,15 @@ asio::awaitable<bool> Signal::wait() {
   };
   const auto [error] = co_await asio::async_initiate<decltype(kAsTuple), void(boost::system::error_code)>(
       initiate, kAsTuple, this);
-  co_return !error;
+  // Woken and cancelled, both before it ran again: cancelled is what counts.
+  const auto state = co_await asio::this_coro::cancellation_state;
+  if (error || state.cancelled() != asio::cancellation_type::none) {
+    co_return fail(Code::kCancelled, "", "cancelled while waiting");
+  }
+  co_return Result<void>();
 }
 
-void Signal::wake() {
+void Signal::notify_all() {
   for (auto& waiter : std::exchange(waiters_, {})) {
     if (waiter.slot.is_connected()) waiter.slot.clear();
     post(std::move(waiter), {});
@@ -44,4 +49,4 @@ void Signal::post(Waiter waiter, boost::system::error_code error) {
   asio::post(executor_, [resume = std::move(waiter.resume), error]() mutable { resume(error); });
 }
 
-}  // namespace berth::rpc
+}  // namespace berth
