@@ -43,8 +43,8 @@ std::uint8_t protocol_in(IpFamily family, std::uint8_t protocol) {
 }
 
 // Next header values behind which a protocol may hide: hop-by-hop options, routing, fragment, authentication,
-// destination options, mobility, HIP, shim6 (IANA's list of IPv6 extension headers). A NIC looks at the first
-// one only, and calls its number the protocol.
+// destination options, mobility, HIP, shim6 (IANA's list of IPv6 extension headers). A NIC may take the first
+// one's number for the protocol, as the software eSwitch does, or look behind it: either is right here.
 constexpr std::uint8_t kHidingHeaders[] = {0, 43, 44, 51, 60, 135, 139, 140};
 
 class PolicyCompiler {
