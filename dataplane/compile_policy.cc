@@ -43,8 +43,8 @@ std::uint8_t protocol_in(IpFamily family, std::uint8_t protocol) {
 }
 
 // Next header values behind which a protocol may hide: hop-by-hop options, routing, fragment, authentication,
-// destination options, mobility, HIP, shim6 (IANA's list of IPv6 extension headers). A NIC looks at the first
-// one only, and calls its number the protocol.
+// destination options, mobility, HIP, shim6 (IANA's list of IPv6 extension headers). A NIC may take the first
+// one's number for the protocol, as the software eSwitch does, or look behind it: either is right here.
 constexpr std::uint8_t kHidingHeaders[] = {0, 43, 44, 51, 60, 135, 139, 140};
 
 class PolicyCompiler {
@@ -90,21 +90,15 @@ class PolicyCompiler {
     }
   }
 
-  // No match: allow.
+  // No match: allow what VMs of this VPC can send at all. Anything else (a family that no subnet has, frames
+  // that are not IP) can only come out of a tunnel, and was never meant by a rule about addresses.
   void append_default() {
-    const Match everything{.policy_tag = policy_tag(vpc_)};
-    if (fragments_may_hide_) {
-      for (const IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
-        Match match = everything;
-        match.ip = family;
-        match.unfragmented = true;
-        add({table().group, priority::kTableDefault - 1, match}, true);
-      }
+    for (const IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
+      if (!has_family(vpc_, family)) continue;
+      const Match match{.policy_tag = policy_tag(vpc_), .ip = family, .unfragmented = fragments_may_hide_};
+      add({table().group, priority::kTableDefault - 1, match}, true);
     }
-    const bool allow = !fragments_may_hide_;
-    rules_.push_back(make_rule(allow ? table().allow_purpose : table().deny_purpose, EswitchPort::uplink(),
-                               {table().group, priority::kTableDefault, everything},
-                               jump(allow ? table().pass : table().denied)));
+    add({table().group, priority::kTableDefault, {.policy_tag = policy_tag(vpc_)}}, false);
   }
 
   void add(RuleKey key, bool allow) {

@@ -27,7 +27,8 @@
 //                          port, fe80::/10                           count, drop (link-local)
 //                          port                                      count, drop (spoof)
 //   egress policy      3   policy, remote prefix, protocol, ports    count, jump mapping | egress denied
-//                          policy                                    jump mapping
+//                          policy, a family of the VPC               count, jump mapping
+//                          policy                                    count, jump egress denied
 //   egress denied      4   port                                      count, drop (policy)
 //   mapping            5   VPC, destination (VM on this host)        count, meter, tags, MAC, jump ingress
 //                          VPC, destination prefix (remote)          count, MAC, encap -> uplink
@@ -40,7 +41,8 @@
 //   inner MAC          8   uplink, VPC, destination MAC              count, meter, tags, jump ingress policy
 //                          uplink, VPC                               count, drop (unknown MAC)
 //   ingress policy     9   policy, remote prefix, protocol, ports    count, jump deliver | ingress denied
-//                          policy                                    jump deliver
+//                          policy, a family of the VPC               count, jump deliver
+//                          policy                                    count, jump ingress denied
 //   ingress denied    10   destination port                          count, drop (policy)
 //   deliver           11   destination port                          count -> VM
 //   agent             12   never a rule of ours: a packet that jumps here misses, and a miss goes to the

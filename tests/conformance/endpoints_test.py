@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Endpoints that are not ours: dpdk-testpmd as the VMs, Linux's own VXLAN as the other host, both families.
+"""Endpoints that are not ours: dpdk-testpmd and Linux as the VMs, Linux's own VXLAN as the other host, both
+families.
 
     endpoints_test.py --berthd PATH --berthctl PATH
 """
@@ -14,8 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
 from trial.agent import Agent  # noqa: E402
-from trial.guest import Guest  # noqa: E402
-from trial.peer import PeerVm  # noqa: E402
+from trial.guest import Guest, LinuxGuest  # noqa: E402
+from trial.peer import PeerVm, ping  # noqa: E402
 from trial.process import TrialError, wait_until  # noqa: E402
 from trial.world import PEER_VTEP, World, socket_in, what_is_missing  # noqa: E402
 
@@ -24,6 +25,8 @@ VMS = {"echo": {"mac": "02:00:00:00:01:05", "ipv4": "10.1.0.5", "ipv6": "2001:db
        "swap": {"mac": "02:00:00:00:01:07", "ipv4": "10.1.0.7", "ipv6": "2001:db8:1::7", "mode": "5tswap"},
        "source": {"mac": "02:00:00:00:01:08", "ipv4": "10.1.0.8", "mode": "rxonly", "sends_to": "10.1.0.9"},
        "sink": {"mac": "02:00:00:00:01:09", "ipv4": "10.1.0.9", "mode": "rxonly"}}
+LINUX = {"mac": "02:00:00:00:01:0a", "ipv4": "10.1.0.10", "ipv6": "2001:db8:1::10"}
+GATEWAYS = ("10.1.0.1", "2001:db8:1::1")
 VPCS = f"""\
 [[vpc]]
 id = "blue"
@@ -48,7 +51,8 @@ class Trial:
     """One berthd with all VMs, for all tests."""
 
     def __init__(self, world, options):
-        self.agent = Agent(world, options.berthd, options.berthctl, ROOT / "tools/certs")
+        self.agent = Agent(world, options.berthd, options.berthctl, ROOT / "tools/certs",
+                           functions=len(VMS) + 1)
         self.peer = PeerVm(world, "blue", 7001, PEER["ipv4"], PEER["mac"], PEER["ipv6"])
         self.agent.wait_ready()
         self.agent.push(VPCS)
@@ -61,6 +65,12 @@ class Trial:
                                       mode=vm["mode"], addresses=(vm["ipv4"], vm.get("sends_to", PEER["ipv4"])))
             for address in addresses:
                 self.peer.knows(address, vm["mac"])
+        done = self.agent.attach("linux", "blue", [LINUX["ipv4"], LINUX["ipv6"]], LINUX["mac"])
+        self.linux = LinuxGuest(world, "linux", done["port"]["socket"], LINUX["mac"], LINUX["ipv4"], LINUX["ipv6"],
+                                GATEWAYS)
+        for family in ("ipv4", "ipv6"):
+            self.peer.knows(LINUX[family], LINUX["mac"])
+        self.linux.wait_ready()
         for guest in self.guests.values():
             guest.wait_ready()
 
@@ -77,6 +87,15 @@ class Endpoints(unittest.TestCase):
 
     def test_linux_on_the_other_host_pings_testpmd(self):
         self.assertEqual(TRIAL.peer.ping(VMS["echo"]["ipv4"], 10), (10, 10))
+
+    def test_linux_as_a_vm_reaches_its_gateway_its_neighbour_and_the_other_host_in_both_families(self):
+        netns = TRIAL.linux.netns
+        for address in (*GATEWAYS, VMS["echo"]["ipv4"], PEER["ipv4"], PEER["ipv6"]):
+            with self.subTest(address=address):
+                self.assertEqual(ping(netns, address, 5), (5, 5))
+        for address in (LINUX["ipv4"], LINUX["ipv6"]):
+            with self.subTest(address=address):
+                self.assertEqual(TRIAL.peer.ping(address, 5), (5, 5))
 
     def assert_comes_back(self, family, name):
         """Datagrams of several sizes, sent by Linux through its VXLAN, swapped by the VM, taken by Linux."""

@@ -7,8 +7,8 @@ the switch judges itself.
 from dataclasses import dataclass
 import socket
 
-from scapy.layers.inet import ICMP, IP, TCP, UDP
-from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, _ICMPv6
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror
+from scapy.layers.inet6 import IPerror6, IPv6, IPv6ExtHdrFragment, _ICMPv6
 from scapy.layers.l2 import Ether
 from scapy.layers.vxlan import VXLAN
 
@@ -105,7 +105,8 @@ def join(packet, layer):
 
 
 def layers_of(packet):
-    while packet:
+    """From the outside in, but for what an ICMP error quotes."""
+    while packet and not isinstance(packet, (IPerror, IPerror6)):
         yield packet
         packet = packet.payload
 

@@ -94,6 +94,12 @@ class Frames(unittest.TestCase):
         ("arp db is-at web", ["arp db is-at db", "arp web is-at web", "arp who-has db"]),
         ("ipv6 web > db / udp 1 > 2", ["ipv6 db > db", "ipv6 web > web", "ipv4 web > db", "ipv6 web > db / tcp 1 > 2"]),
         ("ipv6 web > db / icmp6 echo-reply", ["ipv6 > / icmp6 echo-request", "ipv6 > / icmp"]),
+        ("ipv4 web > db df / udp 1 > 2", ["ipv4 web > db / tcp 1 > 2"]),
+        ("ipv4 web > db / udp 1 > 2", ["ipv4 web > db df"]),
+        ("ipv4 web > db / icmp fragmentation-needed mtu 1400", [
+            "ipv4 > / icmp fragmentation-needed mtu 1500", "ipv4 > / icmp echo-request"]),
+        ("ipv6 web > db / icmp6 packet-too-big mtu 1400", [
+            "ipv6 > / icmp6 packet-too-big mtu 1500", "ipv6 > / icmp6 echo-request"]),
         ("ipv6 web > db / ns for db link web", ["ipv6 > / ns for web", "ipv6 > / ns for db link db", "ipv6 > / na for db"]),
         ("ipv6 web > db / na for web link web", ["ipv6 > / na for web link db", "ipv6 > / ns for web"]),
         ("ipv6 web > db / rs link web", ["ipv6 > / rs link db", "ipv6 > / ra"]),

@@ -1,7 +1,7 @@
 """The layers that a frame's text may name. Each knows its text, how scapy makes it, and what of a packet
 that arrived it can compare.
 
-    eth A > B | vlan N | arp who-has A | arp A is-at M | ipv4 A > B | ipv6 A > B | fragment P first|later
+    eth A > B | vlan N | arp who-has A | arp A is-at M | ipv4 A > B [df] | ipv6 A > B | fragment P first|later
     hop-by-hop | destination-options | routing (IPv6 headers before what matters)
     tcp P > P | udp P > P | icmp [TYPE] | icmp6 [TYPE] | vxlan N
     ns for A [link M] | na for A [link M] | rs | ra [mtu N] | redirect A to A
@@ -17,14 +17,15 @@ from scapy.layers.dhcp6 import (DHCP6, DHCP6_Advertise, DHCP6_Reply, DHCP6_Reque
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import (ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6ND_RA,
                                 ICMPv6ND_Redirect, ICMPv6ND_RS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptMTU,
-                                ICMPv6NDOptSrcLLAddr, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment,
+                                ICMPv6NDOptSrcLLAddr, ICMPv6PacketTooBig, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment,
                                 IPv6ExtHdrHopByHop, IPv6ExtHdrRouting)
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 
 GATEWAY_MAC = "02:be:27:48:00:01"  # dataplane/pipeline.h
 DHCP_ID = 0x2211
-ICMP_TYPES = {"echo-reply": 0, "echo-request": 8}
+ICMP_TYPES = {"echo-reply": 0, "echo-request": 8, "fragmentation-needed": 3}
+FRAGMENTATION_NEEDED = {"type": 3, "code": 4}
 DHCP_MESSAGES = {"discover": 1, "offer": 2, "request": 3, "ack": 5, "nak": 6}
 DHCP_REPLIES = (2, 5, 6)
 DHCP6_MESSAGES = {"solicit": DHCP6_Solicit, "advertise": DHCP6_Advertise, "request": DHCP6_Request,
@@ -89,20 +90,44 @@ class Arp(Kind):
         return isinstance(packet, ARP) and packet.op == self.op
 
 
+class Ipv4(Kind):
+    """`df`: the packet says that it must not be fragmented."""
+
+    def _value(self, name, value, resolve):
+        return "DF" if name == "flags" else super()._value(name, value, resolve)
+
+    def read(self, packet):
+        return {**super().read(packet), "flags": str(packet.flags)}
+
+
 class Icmp(Kind):
     def _value(self, name, value, resolve):
-        return ICMP_TYPES[value]
+        return ICMP_TYPES[value] if name == "type" else int(value)
+
+    def make(self, fields, _mac):
+        if "mtu" in fields:
+            return ICMP(**FRAGMENTATION_NEEDED, nexthopmtu=fields["mtu"])
+        return ICMP(**fields)
+
+    def read(self, packet):
+        return {"type": packet.type, "mtu": packet.nexthopmtu if packet.code == 4 else None}
 
 
 class Icmp6(Kind):
+    TYPES = {"echo-request": ICMPv6EchoRequest, "echo-reply": ICMPv6EchoReply, "packet-too-big": ICMPv6PacketTooBig}
+
     def make(self, fields, _mac):
-        return ICMPv6EchoReply() if fields.get("type") == 129 else ICMPv6EchoRequest()
+        layer = fields.get("type", ICMPv6EchoRequest)
+        return layer(mtu=fields["mtu"]) if "mtu" in fields else layer()
 
     def _value(self, name, value, resolve):
-        return {"echo-request": 128, "echo-reply": 129}[value]
+        return self.TYPES[value] if name == "type" else int(value)
 
     def is_in(self, packet):
-        return isinstance(packet, (ICMPv6EchoRequest, ICMPv6EchoReply))
+        return isinstance(packet, tuple(self.TYPES.values()))
+
+    def read(self, packet):
+        return {"type": type(packet), "mtu": getattr(packet, "mtu", None)}
 
 
 class Nd(Kind):
@@ -203,7 +228,7 @@ KINDS = [
     ("vlan", Kind(Dot1Q, r"(?P<vlan>\d+)", numbers=("vlan",))),
     ("arp", Arp(ARP, rf"who-has (?P<pdst>{A})( from (?P<psrc>{A}))?( at (?P<hwsrc>{A}))?", op=1)),
     ("arp", Arp(ARP, rf"(?P<psrc>{A}) is-at (?P<hwsrc>{A})", op=2)),
-    ("ipv4", Kind(IP, rf"(src )?{PAIR}")),
+    ("ipv4", Ipv4(IP, rf"(src )?{PAIR}( (?P<flags>df))?")),
     ("ipv6", Kind(IPv6, rf"(src )?{PAIR}", family="ipv6")),
     ("fragment", Fragment(IPv6ExtHdrFragment, rf"(?P<protocol>{'|'.join(PROTOCOLS)}) (?P<part>first|later)")),
     ("hop-by-hop", Kind(IPv6ExtHdrHopByHop, "")),
@@ -212,7 +237,9 @@ KINDS = [
     ("tcp", Kind(TCP, PORTS, numbers=("sport", "dport"))),
     ("udp", Kind(UDP, PORTS, numbers=("sport", "dport"))),
     ("icmp", Icmp(ICMP, r"(?P<type>echo-request|echo-reply)?")),
+    ("icmp", Icmp(ICMP, r"(?P<type>fragmentation-needed) mtu (?P<mtu>\d+)")),
     ("icmp6", Icmp6(None, r"(?P<type>echo-request|echo-reply)?")),
+    ("icmp6", Icmp6(None, r"(?P<type>packet-too-big) mtu (?P<mtu>\d+)")),
     ("vxlan", Vxlan(VXLAN, r"(?P<vni>\d+)", numbers=("vni",))),
     ("ns", Nd(ICMPv6ND_NS, rf"for (?P<tgt>{A})( link (?P<link>{A}))?")),
     ("na", Nd(ICMPv6ND_NA, rf"for (?P<tgt>{A})( link (?P<link>{A}))?", option=ICMPv6NDOptDstLLAddr)),

@@ -22,7 +22,7 @@ vtep = "{vtep}"
 
 [eswitch]
 {eswitch}
-functions = 4
+functions = {functions}
 socket_dir = "{folder}/vhost"
 
 [log]
@@ -48,7 +48,7 @@ device = "{uplink}"
 vtep = "{vtep}"
 
 [eswitch]
-functions = 4
+functions = {functions}
 socket_dir = "{folder}/vhost"
 """
 
@@ -65,7 +65,7 @@ class CallError(TrialError):
 class Agent:
     """With `eswitchd`, the eSwitch is in that program, and berthd has a memory: both may be killed and started."""
 
-    def __init__(self, world, berthd, berthctl, certs_tool, level="info", eswitchd=None):
+    def __init__(self, world, berthd, berthctl, certs_tool, level="info", functions=4, eswitchd=None):
         self.world = world
         self.berthd = berthd
         self.berthctl = berthctl
@@ -76,7 +76,9 @@ class Agent:
         self.config = folder / "berthd.toml"
         eswitch = (REMOTE if eswitchd else EMBEDDED).format(folder=folder)
         self.config.write_text(CONFIG.format(port=0, folder=folder, trust_domain=TRUST_DOMAIN, eswitch=eswitch,
-                                             uplink=UPLINK, vtep=world.host_vtep, level=level))
+                                             uplink=UPLINK, vtep=world.host_vtep, level=level,
+                                             functions=functions))
+        self.functions = functions
         if eswitchd:
             with open(self.config, "a") as file:
                 file.write(STATE.format(folder=folder))
@@ -88,7 +90,8 @@ class Agent:
 
     def start_holder(self):
         config = self.world.folder / "eswitchd.toml"
-        config.write_text(HOLDER_CONFIG.format(folder=self.world.folder, uplink=UPLINK, vtep=world.host_vtep))
+        config.write_text(HOLDER_CONFIG.format(folder=self.world.folder, uplink=UPLINK, vtep=self.world.host_vtep,
+                                               functions=self.functions))
         self.holder = self.world.spawn("eswitchd", [self.eswitchd, "--config", config], netns=self.world.host)
         self.holder.wait_for(r"ready.* socket=")
 

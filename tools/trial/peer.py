@@ -29,7 +29,12 @@ class PeerVm:
 
     def ping(self, address, count, wait_seconds=1):
         """(sent, received)"""
-        result = run("ping", "-n", "-q", "-c", count, "-i", "0.05", "-W", wait_seconds, address,
-                     netns=self.netns, check=False, timeout=30)
-        match = re.search(r"(\d+) packets transmitted, (\d+) received", result.stdout)
-        return (int(match.group(1)), int(match.group(2))) if match else (0, 0)
+        return ping(self.netns, address, count, wait_seconds)
+
+
+def ping(netns, address, count, wait_seconds=1):
+    """(sent, received) by Linux's ping in this namespace, in either family."""
+    result = run("ping", "-n", "-q", "-c", count, "-i", "0.05", "-W", wait_seconds, address,
+                 netns=netns, check=False, timeout=30)
+    match = re.search(r"(\d+) packets transmitted, (\d+) received", result.stdout)
+    return (int(match.group(1)), int(match.group(2))) if match else (0, 0)

@@ -131,6 +131,18 @@ TEST(Explain, PolicyDecidesByTheLowestNumber) {
   EXPECT_THAT(from(kWeb, "ipv4 > 10.1.0.6 fragment / proto 6", rules), HasSubstr("egress-policy-drop"));
 }
 
+TEST(Explain, WhatNoVmOfTheVpcCanSendDoesNotComeOutOfATunnelEither) {
+  Vpc vpc = make_vpc("blue", 7001);
+  vpc.subnets.pop_back();  // IPv4 only
+  const auto rules = whole_host(vpc);
+  const std::string tunnel =
+      "ipv4 192.0.2.2 > 192.0.2.1 / udp 9 > 4789 / vxlan 7001 / eth 02:00:00:00:01:c8 > 02:00:00:00:01:06 / ";
+  EXPECT_EQ(from_wire(tunnel + "ipv4 10.1.0.200 > 10.1.0.6 / tcp 1 > 22", rules), "delivered to vf1");
+  EXPECT_THAT(from_wire(tunnel + "ipv6 2001:db8:1::c8 > 2001:db8:1::6 / tcp 1 > 22", rules),
+              HasSubstr("ingress-policy-drop"));
+  EXPECT_THAT(from_wire(tunnel + "arp", rules), HasSubstr("ingress-policy-drop"));
+}
+
 TEST(Explain, RoutesLeadToTheirGatewayByTheLongestPrefix) {
   Vpc vpc = make_vpc("blue", 7001);
   vpc.routes = {{prefix("0.0.0.0/0"), ip("192.0.2.2"), mac("02:00:00:00:fe:01"), Vni::trusted(9001)},
