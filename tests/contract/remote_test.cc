@@ -23,8 +23,7 @@ struct RemoteFake {
   static RemoteBackend& backend() {
     (void)loop();
     static FakeEswitch fake(2);
-    static RemoteBackend instance(loop(), fake, "contract");
-    return instance;
+    return SharedRemote::instance(loop(), fake, "contract");
   }
   static Eswitch& eswitch() { return backend().client; }
 };
