@@ -129,13 +129,15 @@ Task<void> wait_for_holder(RemoteEswitch& eswitch) {
 asio::awaitable<void> follow_holder(agent::Agent& agent, RemoteEswitch& eswitch,
                                     std::uint64_t epoch_in_step) {
   auto instance = eswitch.instance();
+  bool is_away_told = false;
   while (true) {
     if (!eswitch.has_session() || eswitch.epoch() == epoch_in_step) {
-      if (!eswitch.has_session())
+      if (!eswitch.has_session() && !std::exchange(is_away_told, true))
         log_event(LogLevel::kError, "rule holder away", {{"why", eswitch.why_away().message}});
       if (!co_await eswitch.session_changed().wait()) co_return;
       continue;
     }
+    is_away_told = false;
     const auto epoch = eswitch.epoch();
     const auto begun = std::chrono::steady_clock::now();
     const bool is_new = std::exchange(instance, eswitch.instance()) != eswitch.instance();

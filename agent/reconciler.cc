@@ -73,20 +73,20 @@ Task<Adoption> Reconciler::resync() {
   known_epoch_.reset();
   const auto read = co_await read_back_if_unsure();
   if (!read) co_return pass(read);
-  adoption.read_count = *read;
+  adoption.read_count = read->rule_count;
 
-  Plan plan = make_plan(scopes, Remove::kEveryStray);
-  for (const auto& change : plan.changes) {
-    const bool adds = std::holds_alternative<dataplane::AddRule>(change);
-    ++(adds ? adoption.added_count : adoption.removed_count);
+  Result<void> outcome;
+  if (!read->is_as_believed) {
+    Plan plan = make_plan(scopes, Remove::kEveryStray);
+    for (const auto& change : plan.changes) {
+      const bool adds = std::holds_alternative<dataplane::AddRule>(change);
+      ++(adds ? adoption.added_count : adoption.removed_count);
+    }
+    outcome = co_await carry_out(scopes, std::move(plan));
   }
-  const auto carried_out = co_await carry_out(scopes, std::move(plan));
-  if (!carried_out) co_return pass(carried_out);
-  const auto answered = held_answers_;
-  for (const auto& [port, answers] : answered) {  // of ports that nobody has any more
-    const auto ensured = co_await ensure_answers(port);
-    if (!ensured) co_return pass(ensured);
-  }
+  const auto answered = co_await ensure_all_answers(scopes);
+  if (!outcome) co_return pass(outcome);
+  if (!answered) co_return pass(answered);
   co_return adoption;
 }
 
@@ -155,25 +155,40 @@ Task<void> Reconciler::carry_out(std::vector<Scope> scopes, Plan plan) {
   co_return first_refusal;
 }
 
-Task<std::size_t> Reconciler::read_back_if_unsure() {
+// Those of ports that nobody has any more included.
+Task<void> Reconciler::ensure_all_answers(std::vector<Scope> scopes) {
+  std::set<dataplane::EswitchPort> ports;
+  for (const auto& [port, answers] : held_answers_) ports.insert(port);
+  for (const Scope& scope : scopes) {
+    if (scope.kind == Scope::Kind::kPort) ports.insert(scope.port);
+  }
+  Result<void> first_refusal;
+  for (const dataplane::EswitchPort port : ports) {
+    const auto ensured = co_await ensure_answers(port);
+    if (!ensured && first_refusal) first_refusal = ensured;
+  }
+  co_return first_refusal;
+}
+
+Task<Reconciler::ReadBack> Reconciler::read_back_if_unsure() {
   const auto epoch = eswitch_.epoch();
-  if (known_epoch_ == epoch) co_return 0;
+  if (known_epoch_ == epoch) co_return ReadBack();
   const auto digests = co_await eswitch_.read_digests();
   if (!digests) co_return pass(digests);
   std::vector<dataplane::RuleDigest> different;
   std::ranges::set_symmetric_difference(*digests, believed_digests(), std::back_inserter(different));
   std::set<dataplane::EswitchPort> owners;
   for (const dataplane::RuleDigest& digest : different) owners.insert(digest.owner);
-  std::size_t count = 0;
+  ReadBack found{.is_as_believed = owners.empty()};
   for (const dataplane::EswitchPort owner : owners) {
     const auto read = co_await read_back(owner);
     if (!read) co_return pass(read);
-    count += *read;
+    found.rule_count += *read;
   }
   const auto answers = co_await read_back_answers();
   if (!answers) co_return pass(answers);
   known_epoch_ = epoch;
-  co_return count;
+  co_return found;
 }
 
 // A rule that a scope was believed to hold stays with it, as it really is; the others are strays.

@@ -79,12 +79,17 @@ class Reconciler {
   Task<void> carry_out(std::vector<Scope> scopes, Plan plan);
   // Makes held_, strays_ and held_answers_ true again; reads only the rules of owners whose digests differ
   // from those of what is believed to be held. Does nothing when nobody can have changed anything.
-  Task<std::size_t> read_back_if_unsure();
+  struct ReadBack {
+    bool is_as_believed = true;
+    std::size_t rule_count = 0;
+  };
+  Task<ReadBack> read_back_if_unsure();
   Task<std::size_t> read_back(dataplane::EswitchPort owner);
   Task<void> read_back_answers();
   std::vector<dataplane::RuleDigest> believed_digests() const;
   std::vector<Scope> all_scopes() const;
   Task<void> ensure_answers(dataplane::EswitchPort port);
+  Task<void> ensure_all_answers(std::vector<Scope> scopes);
   Result<void> check_answers(const std::vector<dataplane::SlowPathState>& states,
                              dataplane::EswitchPort port) const;
   std::vector<dataplane::Rule> wanted_rules(const Scope& scope) const;

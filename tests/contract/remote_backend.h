@@ -89,4 +89,23 @@ class RemoteBackend {
   TaskGroup client_tasks_;
 };
 
+// The one backend of a contract suite. It ends with the last test: statics die later than the buffers that
+// rpc/ keeps for its thread.
+class SharedRemote : public ::testing::Environment {
+ public:
+  static RemoteBackend& instance(asio::io_context& io, dataplane::Eswitch& held, const std::string& name) {
+    if (!backend()) backend() = std::make_unique<RemoteBackend>(io, held, name);
+    return *backend();
+  }
+  void TearDown() override { backend().reset(); }
+
+ private:
+  static std::unique_ptr<RemoteBackend>& backend() {
+    static std::unique_ptr<RemoteBackend> only;
+    return only;
+  }
+};
+[[maybe_unused]] inline const auto* const kSharedRemote =
+    ::testing::AddGlobalTestEnvironment(new SharedRemote);  // gtest owns it
+
 }  // namespace berth::testing

@@ -7,8 +7,7 @@ namespace {
 
 struct RemoteEmbedded {
   static dataplane::Eswitch& eswitch() {
-    static RemoteBackend instance(loop(), Embedded::eswitch(), "embedded");
-    return instance.client;
+    return SharedRemote::instance(loop(), Embedded::eswitch(), "embedded").client;
   }
 };
 

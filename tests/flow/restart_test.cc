@@ -273,10 +273,14 @@ TEST(Resync, AChangeAfterANewEpochStartsFromWhatIsReallyHeld) {
   life.set_up();
   host.eswitch.rules.clear();
   ++host.eswitch.epoch_now;
-  EXPECT_FALSE(life.attach("vm-2", 6).error) << "verify() reads its rules back";
+  auto more = *life.agent.vpcs().find(VpcId::trusted("blue"));
+  const auto mappings = more.mappings.size();
+  more.mappings.push_back({ip("10.1.0.201"), mac("02:00:00:00:01:c9"), ip("192.0.2.2")});
+  life.push({more}, 9);
+  EXPECT_EQ(host.eswitch.count(Purpose::kMapping), mappings + 1) << "the ones that were lost, too";
   const auto adopted = life.run(life.agent.resync());
   ASSERT_TRUE(adopted);
-  EXPECT_GT(adopted->added_count, 0U) << "vm-1's";
+  EXPECT_GT(adopted->added_count, 0U) << "the host's, which no push touches";
   EXPECT_EQ(life.run(life.agent.resync())->added_count, 0U);
 }
 
@@ -297,8 +301,9 @@ TEST(Resync, AfterAChangeThatBrokeOffTheEswitchIsReadAgain) {
   EXPECT_FALSE(errors.empty());
   ASSERT_NE(host.eswitch.rules, before);
   host.eswitch.before_apply = nullptr;
-  life.push({*life.agent.vpcs().find(VpcId::trusted("blue")), make_vpc("green", 7002)}, 9);
-  ASSERT_TRUE(life.run(life.agent.resync()));
+  auto more = *life.agent.vpcs().find(VpcId::trusted("blue"));
+  more.mappings.push_back({ip("10.1.0.201"), mac("02:00:00:00:01:c9"), ip("192.0.2.2")});
+  life.push({more}, 9);
   for (const auto& [key, rule] : before) EXPECT_TRUE(host.eswitch.rules.contains(key));
 }
 
