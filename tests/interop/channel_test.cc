@@ -1,5 +1,6 @@
 // The channel as a client that has to live with its servers: several endpoints, back-off, refusals.
 #include "rpc/net/link.h"
+#include "rpc/net/tls_engine.h"
 #include "tests/interop/loopback.h"
 
 #include <arpa/inet.h>
@@ -97,13 +98,14 @@ class RefusingServer : public rpc::net::LinkOwner {
   asio::awaitable<void> serve_one() {
     auto socket = co_await listener_.async_accept(asio::use_awaitable);
     socket.non_blocking(true);
-    link_ = std::make_shared<rpc::net::Link>(rpc::net::Link::Parts{.executor = io_.get_executor(),
-                                                                   .socket = rpc::net::Fd(socket.release()),
-                                                                   .tls = tls_,
-                                                                   .server_name = {},
-                                                                   .limits = limits_,
-                                                                   .deadlines = deadlines_},
-                                             *this);
+    link_ = std::make_shared<rpc::net::Link>(
+        rpc::net::Link::Parts{.executor = io_.get_executor(),
+                              .socket = rpc::net::Fd(socket.release()),
+                              .engine = std::make_unique<rpc::net::TlsEngine>(tls_, ""),
+                              .role = rpc::core::Role::kServer,
+                              .limits = limits_,
+                              .deadlines = deadlines_},
+        *this);
     co_await link_->run();
   }
   int requests() const { return requests_; }
