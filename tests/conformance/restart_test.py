@@ -179,7 +179,7 @@ def play(options):
         agent = Agent(world, options.berthd, options.berthctl, ROOT / "tools/certs", eswitchd=options.eswitchd)
         try:
             agent.wait_ready()
-            wire = Wire(world)
+            wire = Wire(world, mac_of(UPLINK, world.host))
             world.at_end(wire.close)
             agent.push(VPCS)
             web, db = attach(agent, "vm-web", WEB), attach(agent, "vm-db", DB)
