@@ -39,7 +39,7 @@ std::optional<Message> read_message(Bytes payload, bool has_target) {
   return message;
 }
 
-// ff02::1:ffXX:XXXX of the target (RFC 4291 section 2.7.1).
+// The group of the target's solicitations: ff02::1:ff00:0 and its last three bytes (RFC 4291 section 2.7.1).
 bool is_solicited_node_of(const IpAddress& group, const IpAddress& target) {
   static constexpr std::array<std::uint8_t, 13> kPrefix{0xFF, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xFF};
   return std::ranges::equal(group.bytes().first(13), kPrefix) &&

@@ -1,5 +1,8 @@
 // A VPC pipeline of full length as rules, and packets that run through it, for measurements.
 //
+// Typed by hand, with the source port in every rule: the shape that the compiler's output had before tables
+// were shared (ADR 5), not the one that it has.
+//
 // Flow i of a VM goes to 10.<i>: admitted, judged by 20 policy rules, mapped, encapsulated. The other way
 // round a tunnelled packet from 10.<i> is terminated, judged by 20 rules and delivered.
 #pragma once
