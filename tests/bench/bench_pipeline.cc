@@ -1,14 +1,17 @@
 #include "tests/bench/bench_pipeline.h"
 
+#include "dataplane/compile.h"
 #include "tests/unit/soft/packet.h"
 
-#include <cstdio>
+#include <algorithm>
+#include <array>
 #include <fstream>
 #include <stdexcept>
 
 namespace berth::soft::bench {
 namespace {
 
+using namespace dataplane;
 using test::Packet;
 
 constexpr const char* kVmMac = "02:00:00:00:00:01";
@@ -18,109 +21,113 @@ constexpr const char* kOwnVtep = "192.168.77.1";
 constexpr const char* kPeerVtep = "192.168.77.2";
 constexpr std::uint32_t kVni = 7001;
 
-std::string address(std::uint32_t flow) {
-  return "10." + std::to_string(flow >> 16 & 0x7f) + "." + std::to_string(flow >> 8 & 0xff) + "." +
-         std::to_string(flow & 0xff);
+IpAddress ip(const char* text) {
+  return IpAddress::parse("ip", text).value();
+}
+IpPrefix prefix(const std::string& text) {
+  return IpPrefix::parse("prefix", text).value();
+}
+MacAddress mac(const char* text) {
+  return MacAddress::parse("mac", text).value();
 }
 
-std::string from(std::uint16_t port) {
-  return "represented_port ethdev_port_id is " + std::to_string(port);
+IpAddress flow_ip(std::uint32_t flow) {
+  constexpr std::uint32_t kFirst = 10U << 24 | 256;
+  return IpAddress::v4(kFirst + flow);
 }
-
-std::string set_tag(int index, std::uint32_t value) {
-  char text[128];
-  std::snprintf(
-      text, sizeof(text),
-      "modify_field op set dst_type tag dst_level %d src_type value src_value %02x%02x0000 width 32", index,
-      value & 0xff, value >> 8 & 0xff);
-  return text;
+MacAddress flow_mac(std::uint32_t flow) {
+  const std::array<std::uint8_t, 4> low = {
+      static_cast<std::uint8_t>(flow >> 24), static_cast<std::uint8_t>(flow >> 16),
+      static_cast<std::uint8_t>(flow >> 8), static_cast<std::uint8_t>(flow)};
+  return {.bytes = {0x02, 0x10, low[0], low[1], low[2], low[3]}};
 }
 
 // Twenty rules of a security group, eighteen of which the packets do not match, in six shapes of masks.
-std::vector<std::string> policy(const std::string& head, const std::string& match, const char* remote,
-                                const std::string& jump) {
-  std::vector<std::string> rules;
-  const auto add = [&](int priority, const std::string& items, const std::string& actions) {
-    rules.push_back("transfer " + head + " priority " + std::to_string(priority) + " pattern " + match +
-                    " / " + items + " / end actions " + actions + " / end");
+void add_policy(Direction direction, std::vector<PolicyRule>& policy) {
+  const auto add = [&](std::uint16_t priority, Verdict verdict, std::optional<std::uint8_t> protocol,
+                       std::optional<IpPrefix> remote, std::optional<PortRange> ports) {
+    policy.push_back({direction, priority, verdict, protocol, remote, ports});
   };
-  for (int i = 0; i < 4; ++i) add(10, "eth / ipv4 / tcp dst is " + std::to_string(22 + i), "count / drop");
-  for (int i = 0; i < 4; ++i) add(12, "eth / ipv4 / udp dst is " + std::to_string(137 + i), "count / drop");
+  const auto port = [](int number) {
+    const auto one = static_cast<std::uint16_t>(number);
+    return PortRange{one, one};
+  };
+  for (int i = 0; i < 4; ++i) add(10, Verdict::kDeny, kProtocolTcp, {}, port(22 + i));
+  for (int i = 0; i < 4; ++i) add(12, Verdict::kDeny, kProtocolUdp, {}, port(137 + i));
   for (int i = 0; i < 4; ++i) {
-    add(14,
-        std::string("eth / ipv4 ") + remote + " spec 172.16." + std::to_string(i) + ".0 " + remote +
-            " mask 255.255.255.0 / tcp dst is 443",
-        "jump group " + jump);
+    add(14, Verdict::kAllow, kProtocolTcp, prefix("172.16." + std::to_string(i) + ".0/24"), port(443));
   }
-  for (int i = 0; i < 4; ++i) {
-    add(16,
-        std::string("eth / ipv4 ") + remote + " spec 172.2" + std::to_string(i) + ".0.0 " + remote +
-            " mask 255.255.0.0",
-        "count / drop");
+  for (int i = 0; i < 4; ++i)
+    add(16, Verdict::kDeny, {}, prefix("172.2" + std::to_string(i) + ".0.0/16"), {});
+  add(18, Verdict::kAllow, kProtocolIcmp, {}, {});
+  add(18, Verdict::kDeny, kProtocolTcp, {}, PortRange{0x8000, 0xFFFF});
+  add(20, Verdict::kAllow, kProtocolUdp, prefix("10.0.0.0/8"), {});
+  add(kMaxPolicyPriority, Verdict::kDeny, {}, {}, {});
+}
+
+const Underlay& underlay() {
+  static const Underlay kUnderlay{.vtep = ip(kOwnVtep),
+                                  .mac = mac("02:aa:00:00:00:01"),
+                                  .next_hops = {{ip(kPeerVtep), mac("02:aa:00:00:00:02")}}};
+  return kUnderlay;
+}
+
+Vpc make_vpc(std::uint32_t flows) {
+  Vpc vpc{.id = VpcId::trusted("bench"),
+          .vni = Vni::trusted(kVni),
+          .subnets = {{prefix("10.0.0.0/8"), ip("10.255.255.254")}}};
+  add_policy(Direction::kEgress, vpc.policy);
+  add_policy(Direction::kIngress, vpc.policy);
+  for (std::uint32_t flow = 0; flow < flows; ++flow) {
+    vpc.mappings.push_back({flow_ip(flow), flow_mac(flow), ip(kPeerVtep)});
   }
-  add(18, "eth / ipv4 / icmp", "jump group " + jump);
-  add(18, "eth / ipv4 / tcp dst spec 0x8000 dst mask 0x8000", "count / drop");
-  add(20, std::string("eth / ipv4 ") + remote + " spec 10.0.0.0 " + remote + " mask 255.0.0.0 / udp",
-      "jump group " + jump);
-  add(21000, "eth / ipv4", "count / drop");
-  return rules;
+  return vpc;
 }
 
 }  // namespace
 
-std::vector<std::string> encap_rules(const PortIds& ports) {
-  const std::string vm = from(ports.vm);
-  std::vector<std::string> rules{
-      "transfer group 0 pattern " + vm + " / end actions jump group 1 / end",
-      "transfer group 1 pattern " + vm + " / eth src is " + kVmMac + " has_vlan is 0 / ipv4 src is " + kVmIp +
-          " / end actions count / jump group 2 / end",
-      "transfer group 1 priority 1 pattern " + vm + " / eth src is " + kVmMac +
-          " type is 0x0806 has_vlan is 0 / end actions count / jump group 6 / end",
-      "transfer group 1 priority 21000 pattern " + vm + " / eth / end actions count / drop / end",
-      "transfer group 3 priority 21000 pattern " + vm + " / eth / end actions count / drop / end",
-  };
-  for (std::string& rule : policy("group 2", vm, "dst", "3")) rules.push_back(std::move(rule));
-  return rules;
+PortNumbering numbering(const PortIds& ports) {
+  return [ports](EswitchPort port) { return port.is_uplink() ? ports.uplink : ports.vm; };
 }
 
-std::string mapping_rule(const PortIds& ports, std::uint32_t flow) {
-  char mac[16];
-  std::snprintf(mac, sizeof(mac), "0210%08x", flow);
-  return "transfer group 3 pattern " + from(ports.vm) + " / eth / ipv4 dst is " + address(flow) +
-         " / end actions count / modify_field op set dst_type mac_dst src_type value src_value " + mac +
-         " width 48 / vxlan_encap { eth src 02:aa:00:00:00:01 dst 02:aa:00:00:00:02 / ipv4 src " + kOwnVtep +
-         " dst " + kPeerVtep + " / udp / vxlan vni " + std::to_string(kVni) +
-         " } / represented_port ethdev_port_id " + std::to_string(ports.uplink) + " / end";
-}
-
-std::vector<std::string> decap_rules(const PortIds& ports) {
-  const std::string uplink = from(ports.uplink);
-  const std::string tunnel = uplink + " / eth / ipv4 dst is " + kOwnVtep + " / udp dst is 4789";
-  std::vector<std::string> rules{
-      "transfer group 0 pattern " + uplink + " / end actions jump group 1 / end",
-      "transfer group 1 pattern " + tunnel + " / vxlan vni is " + std::to_string(kVni) +
-          " / end actions vxlan_decap / count / " + set_tag(0, kVni) + " / jump group 2 / end",
-      "transfer group 1 priority 21000 pattern " + tunnel + " / end actions count / drop / end",
-      "transfer group 2 pattern " + uplink + " / tag index is 0 data is " + std::to_string(kVni) +
-          " / eth dst is " + kVmMac + " / end actions count / " + set_tag(1, 1) + " / jump group 4 / end",
-      "transfer group 2 priority 21000 pattern " + uplink + " / tag index is 0 data is " +
-          std::to_string(kVni) + " / eth / end actions count / drop / end",
-      "transfer group 5 pattern " + uplink +
-          " / tag index is 1 data is 1 / eth / end actions count / represented_port "
-          "ethdev_port_id " +
-          std::to_string(ports.vm) + " / end",
-  };
-  for (std::string& rule : policy("group 4", uplink + " / tag index is 1 data is 1", "src", "5")) {
-    rules.push_back(std::move(rule));
+std::vector<Rule> host_rules(std::uint32_t flows) {
+  const Vpc vpc = make_vpc(flows);
+  const LocalEndpoint vm{
+      .port = EswitchPort::function(0), .ips = {ip(kVmIp)}, .mac = mac(kVmMac), .rates = {}};
+  std::vector<Rule> rules = compile_host(underlay());
+  for (const auto& scope : {compile_vpc(vpc, {}, underlay()), compile_closed(vm.port), compile_port(vpc, vm),
+                            compile_delivery(vpc, {}, vm)}) {
+    rules.insert(rules.end(), scope.begin(), scope.end());
   }
   return rules;
+}
+
+Rule mapping_rule(std::uint32_t flow) {
+  static const Rule kOne = [] {
+    const std::vector<Rule> rules = compile_vpc(make_vpc(1), {}, underlay());
+    return *std::ranges::find(rules, Purpose::kMapping, &Rule::purpose);
+  }();
+  Rule rule = kOne;
+  rule.key.match.ip_dst = IpPrefix::host(flow_ip(flow));
+  rule.actions.set_eth_dst = flow_mac(flow);
+  return rule;
+}
+
+dpdk::InstalledRule install(dpdk::Steering& steering, const Rule& rule) {
+  const auto installed = steering.create(rule, 0);
+  if (!installed) throw std::runtime_error(installed.error().message);
+  return *installed;
 }
 
 std::vector<std::vector<std::uint8_t>> encap_packets(std::uint32_t flows) {
   std::vector<std::vector<std::uint8_t>> packets;
   for (std::uint32_t flow = 0; flow < flows; ++flow) {
-    packets.push_back(
-        Packet().eth(kVmMac, kGatewayMac).ipv4(kVmIp, address(flow)).udp(4000, 5000).payload(22).bytes());
+    packets.push_back(Packet()
+                          .eth(kVmMac, kGatewayMac)
+                          .ipv4(kVmIp, flow_ip(flow).str())
+                          .udp(4000, 5000)
+                          .payload(22)
+                          .bytes());
   }
   return packets;
 }
@@ -134,7 +141,7 @@ std::vector<std::vector<std::uint8_t>> decap_packets(std::uint32_t flows) {
                           .udp(static_cast<std::uint16_t>(49152 + flow % 16384), 4789)
                           .vxlan(kVni)
                           .eth(kGatewayMac, kVmMac)
-                          .ipv4(address(flow), kVmIp)
+                          .ipv4(flow_ip(flow).str(), kVmIp)
                           .udp(4000, 5000)
                           .payload(22)
                           .bytes());

@@ -9,7 +9,6 @@
 #include "dataplane/soft/switch_port.h"
 #include "tests/bench/bench_pipeline.h"
 #include "tests/bench/ovs_comparison.h"
-#include "tests/unit/soft/flow_text.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -90,14 +89,6 @@ void start_port(std::uint16_t id, rte_mempool* pool) {
   require(rte_eth_dev_start(id) == 0, "start");
 }
 
-void create_rule(std::uint16_t proxy, const std::string& text) {
-  const test::FlowText flow = test::parse_flow(text);
-  rte_flow_error error{};
-  if (rte_flow_create(proxy, &flow.attr, flow.pattern.data(), flow.actions.data(), &error) == nullptr) {
-    throw std::runtime_error(text + ": " + error.message);
-  }
-}
-
 std::uint64_t xstat(std::uint16_t port, const char* name) {
   std::uint64_t id = 0;
   std::uint64_t value = 0;
@@ -157,10 +148,8 @@ Measured measure_switch(bool encap, const std::string& pcap, std::uint32_t flows
   rte_mempool* pool = rte_pktmbuf_pool_create("agent", 1023, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
   start_port(ports.uplink, pool);
   start_port(ports.vm, pool);
-  for (const std::string& rule : encap ? encap_rules(ports) : decap_rules(ports))
-    create_rule(ports.uplink, rule);
-  for (std::uint32_t flow = 0; encap && flow < flows; ++flow)
-    create_rule(ports.uplink, mapping_rule(ports, flow));
+  dataplane::dpdk::SyncSteering steering(ports.uplink, numbering(ports));
+  for (const dataplane::Rule& rule : host_rules(flows)) install(steering, rule);
   std::uint32_t service = 0;
   require(rte_service_get_by_name("net_berth0_switch", &service) == 0, "service");
 

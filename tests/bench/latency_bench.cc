@@ -4,11 +4,10 @@
 //
 // One thread is the worker: it puts a burst of 32 packets of 1000 flows on a VM's wire, runs one round, and
 // takes what came out of the uplink; a packet's latency is from the one moment to the other, by the clock, so
-// that whatever stops the worker counts. Another thread adds and removes mappings of the same port meanwhile.
+// that whatever stops the worker counts. Another thread adds and removes mappings of the same VPC meanwhile.
 // Rounds at rest and rounds of change take turns.
 #include "dataplane/soft/switch_port.h"
 #include "tests/bench/bench_pipeline.h"
-#include "tests/unit/soft/flow_text.h"
 
 #include <algorithm>
 #include <array>
@@ -16,6 +15,8 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <deque>
+#include <optional>
 #include <pthread.h>
 #include <stdexcept>
 #include <string>
@@ -44,18 +45,10 @@ void require(bool ok, const std::string& what) {
   if (!ok) throw std::runtime_error(what + ": " + rte_strerror(rte_errno));
 }
 
-rte_flow* create_rule(std::uint16_t proxy, const std::string& text) {
-  const test::FlowText flow = test::parse_flow(text);
-  rte_flow_error error{};
-  rte_flow* made = rte_flow_create(proxy, &flow.attr, flow.pattern.data(), flow.actions.data(), &error);
-  require(made != nullptr, text + ": " + (error.message != nullptr ? error.message : "refused"));
-  return made;
-}
-
 // Changes rules at the pace while it lives: the mappings of addresses that no packet goes to.
 class Churn {
  public:
-  explicit Churn(const PortIds& ports) : ports_(ports), thread_([this] { run(); }) {}
+  explicit Churn(dataplane::dpdk::Steering& steering) : steering_(steering), thread_([this] { run(); }) {}
   ~Churn() {
     stop_ = true;
     thread_.join();
@@ -73,29 +66,32 @@ class Churn {
     if (std::thread::hardware_concurrency() > 1) CPU_CLR(1, &all);
     (void)pthread_setaffinity_np(pthread_self(), sizeof(all), &all);
 
-    std::vector<rte_flow*> installed;
+    std::deque<Change> installed;
     auto next = std::chrono::steady_clock::now();
     for (std::uint32_t flow = 2 * kFlows; !stop_; std::this_thread::sleep_until(next)) {
       next += std::chrono::milliseconds(1);
       for (std::uint32_t i = 0; i < kChangesPerMillisecond; ++i) {
         if (installed.size() < 500) {
-          installed.push_back(
-              create_rule(ports_.uplink, mapping_rule(ports_, flow++ % 1'000'000 + 2 * kFlows)));
+          const dataplane::Rule rule = mapping_rule(flow++ % 1'000'000 + 2 * kFlows);
+          installed.push_back({rule, install(steering_, rule)});
         } else {
           destroy(installed.front());
-          installed.erase(installed.begin());
+          installed.pop_front();
         }
         changes_.fetch_add(1, std::memory_order_relaxed);
       }
     }
-    for (rte_flow* one : installed) destroy(one);
+    for (const Change& one : installed) destroy(one);
   }
-  void destroy(rte_flow* one) const {
-    rte_flow_error error{};
-    require(rte_flow_destroy(ports_.uplink, one, &error) == 0, "destroy");
+  struct Change {
+    dataplane::Rule rule;
+    dataplane::dpdk::InstalledRule installed;
+  };
+  void destroy(const Change& one) {
+    require(steering_.destroy(one.installed, one.rule).has_value(), "destroy");
   }
 
-  const PortIds ports_;
+  dataplane::dpdk::Steering& steering_;
   std::atomic<bool> stop_ = false;
   std::atomic<std::uint64_t> changes_ = 0;
   std::thread thread_;
@@ -142,9 +138,8 @@ class Bench {
       require(rte_eth_tx_queue_setup(id, 0, 256, 0, nullptr) == 0, "tx queue");
       require(rte_eth_dev_start(id) == 0, "start");
     }
-    for (const std::string& rule : encap_rules(ports_)) create_rule(ports_.uplink, rule);
-    for (std::uint32_t flow = 0; flow < kFlows; ++flow)
-      create_rule(ports_.uplink, mapping_rule(ports_, flow));
+    steering_.emplace(ports_.uplink, numbering(ports_));
+    for (const dataplane::Rule& rule : host_rules(kFlows)) install(*steering_, rule);
     require(rte_service_get_by_name("net_berth0_switch", &service_) == 0, "service");
     packets_ = encap_packets(kFlows);
   }
@@ -157,7 +152,7 @@ class Bench {
     (void)measure(0.2);  // warms up
     for (int turn = 0; turn < kTurns; ++turn) {
       rest.push_back(measure(each));
-      const Churn churn(ports_);
+      const Churn churn(*steering_);
       change.push_back(measure(each));
       changes += churn.changes();
     }
@@ -215,6 +210,7 @@ class Bench {
   }
 
   PortIds ports_;
+  std::optional<dataplane::dpdk::SyncSteering> steering_;
   Wire uplink_;
   Wire vm_;
   rte_mempool* pool_ = nullptr;

@@ -8,7 +8,6 @@
 // of 64 postponed operations, one queue. No packet worker runs beside it. "ovs_bundle_per_s" is what Open
 // vSwitch takes as one OpenFlow bundle of 100,000 rules, where it is installed (ovs_rules.sh).
 #include "tests/bench/bench_pipeline.h"
-#include "tests/unit/soft/flow_text.h"
 
 #include <algorithm>
 #include <chrono>
@@ -65,28 +64,32 @@ std::string ovs_bundle_per_second() {
 // One mapping rule whose address and MAC are changed in place: building structs is not what is measured.
 class MappingRule {
  public:
-  explicit MappingRule(const PortIds& ports) : flow_(test::parse_flow(mapping_rule(ports, 0))) {
-    for (rte_flow_item& item : flow_.pattern) {
-      if (item.type == RTE_FLOW_ITEM_TYPE_IPV4) {
-        address_ = &static_cast<rte_flow_item_ipv4*>(const_cast<void*>(item.spec))->hdr.dst_addr;
+  MappingRule(const PortIds& ports, dataplane::dpdk::SteeringMode mode)
+      : flow_(mapping_rule(0), mode, numbering(ports)) {
+    for (const rte_flow_item* item = flow_.items(); item->type != RTE_FLOW_ITEM_TYPE_END; ++item) {
+      if (item->type == RTE_FLOW_ITEM_TYPE_IPV4) {
+        address_ = &static_cast<rte_flow_item_ipv4*>(const_cast<void*>(item->spec))->hdr.dst_addr;
       }
     }
-    for (rte_flow_action& action : flow_.actions) {
-      if (action.type == RTE_FLOW_ACTION_TYPE_MODIFY_FIELD) {
-        mac_ = static_cast<rte_flow_action_modify_field*>(const_cast<void*>(action.conf))->src.value;
+    for (const rte_flow_action* action = flow_.actions(); action->type != RTE_FLOW_ACTION_TYPE_END;
+         ++action) {
+      if (action->type == RTE_FLOW_ACTION_TYPE_MODIFY_FIELD) {
+        mac_ = static_cast<rte_flow_action_modify_field*>(const_cast<void*>(action->conf))->src.value;
       }
     }
+    first_ = rte_be_to_cpu_32(*address_);
   }
 
-  const test::FlowText& at(std::uint32_t number) {
-    *address_ = rte_cpu_to_be_32(0x0a000000U + number);
+  const dataplane::dpdk::LoweredRule& at(std::uint32_t number) {
+    *address_ = rte_cpu_to_be_32(first_ + number);
     std::memcpy(mac_ + 2, address_, 4);
     return flow_;
   }
 
  private:
-  test::FlowText flow_;
+  dataplane::dpdk::LoweredRule flow_;
   rte_be32_t* address_ = nullptr;
+  std::uint32_t first_ = 0;
   std::uint8_t* mac_ = nullptr;
 };
 
@@ -125,7 +128,7 @@ class Bench {
   }
 
   void run() {
-    MappingRule rule(ports_);
+    MappingRule rule(ports_, dataplane::dpdk::SteeringMode::kSoftware);
     const std::size_t before = resident_bytes();
     for (std::uint32_t i = 0; i < rules_; ++i) create(rule.at(i));
     const double bytes = static_cast<double>(resident_bytes() - before) / rules_;
@@ -138,13 +141,14 @@ class Bench {
       for (rte_flow* one : made) require(rte_flow_destroy(ports_.uplink, one, &error_) == 0, "destroy");
     });
 
-    make_table(rule.at(0));
+    MappingRule queued(ports_, dataplane::dpdk::SteeringMode::kHardware);
+    make_table(queued.at(0));
     const double async = per_second(more_, [&] {
       for (std::uint32_t i = 0; i < more_; ++i) {
-        const test::FlowText& flow = rule.at(rules_ + i);
+        const dataplane::dpdk::LoweredRule& flow = queued.at(rules_ + i);
         const rte_flow_op_attr postponed{.postpone = 1};
-        made[i] = rte_flow_async_create(ports_.uplink, 0, &postponed, table_, flow.pattern.data(), 0,
-                                        flow.actions.data(), 0, nullptr, &error_);
+        made[i] = rte_flow_async_create(ports_.uplink, 0, &postponed, table_, flow.items(), 0, flow.actions(),
+                                        0, nullptr, &error_);
         require(made[i] != nullptr, "async create");
         if (i % kBatch == kBatch - 1) complete(kBatch);
       }
@@ -166,31 +170,31 @@ class Bench {
   }
 
  private:
-  rte_flow* create(const test::FlowText& flow) {
-    rte_flow* made =
-        rte_flow_create(ports_.uplink, &flow.attr, flow.pattern.data(), flow.actions.data(), &error_);
+  rte_flow* create(const dataplane::dpdk::LoweredRule& flow) {
+    rte_flow* made = rte_flow_create(ports_.uplink, &flow.attr(), flow.items(), flow.actions(), &error_);
     require(made != nullptr, "create");
     return made;
   }
 
-  void make_table(const test::FlowText& flow) {
+  void make_table(const dataplane::dpdk::LoweredRule& flow) {
     const rte_flow_pattern_template_attr pattern_attr{
         .relaxed_matching = 0, .ingress = 0, .egress = 0, .transfer = 1};
     rte_flow_pattern_template* pattern =
-        rte_flow_pattern_template_create(ports_.uplink, &pattern_attr, flow.pattern.data(), &error_);
+        rte_flow_pattern_template_create(ports_.uplink, &pattern_attr, flow.items(), &error_);
     rte_flow_action_modify_field whole{};
     whole.dst.level = UINT32_MAX;
     whole.dst.offset = UINT32_MAX;
     whole.width = UINT32_MAX;
     std::vector<rte_flow_action> masks;
-    for (const rte_flow_action& action : flow.actions) {
-      masks.push_back({action.type, action.type == RTE_FLOW_ACTION_TYPE_MODIFY_FIELD ? &whole : nullptr});
+    for (const rte_flow_action* action = flow.actions();; ++action) {
+      masks.push_back({action->type, action->type == RTE_FLOW_ACTION_TYPE_MODIFY_FIELD ? &whole : nullptr});
+      if (action->type == RTE_FLOW_ACTION_TYPE_END) break;
     }
     const rte_flow_actions_template_attr actions_attr{.ingress = 0, .egress = 0, .transfer = 1};
-    rte_flow_actions_template* actions = rte_flow_actions_template_create(
-        ports_.uplink, &actions_attr, flow.actions.data(), masks.data(), &error_);
+    rte_flow_actions_template* actions =
+        rte_flow_actions_template_create(ports_.uplink, &actions_attr, flow.actions(), masks.data(), &error_);
     require(pattern != nullptr && actions != nullptr, "templates");
-    const rte_flow_template_table_attr attr{.flow_attr = flow.attr, .nb_flows = more_};
+    const rte_flow_template_table_attr attr{.flow_attr = flow.attr(), .nb_flows = more_};
     table_ = rte_flow_template_table_create(ports_.uplink, &attr, &pattern, 1, &actions, 1, &error_);
     require(table_ != nullptr, "table");
   }
