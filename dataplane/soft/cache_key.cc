@@ -79,47 +79,56 @@ KeyPlan KeyPlan::covering(const RawMask& mask, std::size_t least) {
   return plan;
 }
 
+// Tags and colour are not the packet's: their bits say nothing about which packets a change concerns.
+CacheKeys::CacheKeys() {
+  FieldVector all{};
+  fill(all);
+  compared_ = arriving(all);
+}
+
 CacheKeys::~CacheKeys() {
   for (Slot& slot : slots_) delete slot.plans.load(std::memory_order_relaxed);
 }
 
-void CacheKeys::advance(Slot& slot, const MaskWords& words, const std::uint64_t* key) {
-  // Tags and colour are not the packet's, and what rules write may differ from what arrived: bits of these
-  // say nothing about which packets the change concerns.
-  FieldVector all{};
-  std::memset(&all, 0xff, sizeof(all));
-  FieldWords compared = arriving(all);
-  const FieldWords written = slot.written;
-  for (std::size_t i = 0; i < compared.size(); ++i) compared[i] &= ~written[i];
-  const std::uint64_t next = slot.generation.load(std::memory_order_relaxed) + 1;
-  slot.journal.record(next, words, key, compared);
-  slot.generation.store(next, std::memory_order_release);
+void CacheKeys::advance(PortIndex port, const MaskWords& words, const std::uint64_t* key) {
+  const std::uint64_t next = generation_.load(std::memory_order_relaxed) + 1;
+  journal_.record(next, port, words, key, compared_);
+  generation_.store(next, std::memory_order_release);
 }
 
 void CacheKeys::rule_added(PortIndex port, const FieldVector& mask, const MaskWords& words,
                            const std::uint64_t* key, std::span<const Modify> modifies, Grace& grace) {
-  if (port == kAnyPort) {
-    for (PortIndex each = 0; each < kPorts; ++each) rule_added(each, mask, words, key, modifies, grace);
-    return;
-  }
-  if (port >= kPorts) return;
-  Slot& slot = slots_[port];
   FieldVector written{};
   for (const Modify& modify : modifies) add_written(modify.field, written.outer);
   const FieldWords changed = words_of(written);
+  for (std::size_t i = 0; i < kFieldWords; ++i) compared_[i] &= ~changed[i];
+
   const FieldWords outside = arriving(mask);
   const FieldWords inside = seen_inside(mask);
+  // Plans first: who sees the new generation sees the plans that came with it.
+  if (port != kAnyPort) {
+    if (port < kPorts) unite(port, outside, inside, grace);
+  } else {
+    bool is_new = false;
+    for (std::size_t i = 0; i < kFieldWords; ++i) {
+      is_new = is_new || ((outside[i] | inside[i]) & ~united_of_all_[i]) != 0;
+      united_of_all_[i] |= outside[i] | inside[i];
+    }
+    for (PortIndex each = 0; is_new && each < kPorts; ++each) unite(each, outside, inside, grace);
+  }
+  advance(port, words, key);
+}
+
+void CacheKeys::unite(PortIndex port, const FieldWords& outside, const FieldWords& inside, Grace& grace) {
+  Slot& slot = slots_[port];
   bool has_grown = slot.plans.load(std::memory_order_relaxed) == nullptr;
   for (std::size_t i = 0; i < kFieldWords; ++i) {
     // Only what comes from the wire can be decapsulated (HP-23).
     const std::uint64_t needed = outside[i] | (port == kUplink ? inside[i] : 0);
     has_grown = has_grown || (needed & ~slot.united[i]) != 0;
     slot.united[i] |= needed;
-    slot.written[i] |= changed[i];
   }
-  // Plans first: who sees the new generation sees the plans that came with it.
   if (has_grown) publish_plans(slot, grace);
-  advance(slot, words, key);
 }
 
 void CacheKeys::publish_plans(Slot& slot, Grace& grace) {
@@ -129,17 +138,9 @@ void CacheKeys::publish_plans(Slot& slot, Grace& grace) {
     const auto frame_class = static_cast<FrameClass>(of);
     fresh->of_class[of] = KeyPlan::covering(spread_mask(united, frame_class), kFrameShapes[of].least);
   }
-  fresh->since = slot.generation.load(std::memory_order_relaxed) + 1;
+  fresh->since = generation_.load(std::memory_order_relaxed) + 1;
   const PortPlans* old = slot.plans.exchange(fresh, std::memory_order_acq_rel);
   if (old != nullptr) grace.retire(&delete_plans, nullptr, const_cast<PortPlans*>(old), 0);
-}
-
-void CacheKeys::rule_removed(PortIndex port, const MaskWords& words, const std::uint64_t* key) {
-  if (port == kAnyPort) {
-    for (Slot& slot : slots_) advance(slot, words, key);
-  } else if (port < kPorts) {
-    advance(slots_[port], words, key);
-  }
 }
 
 }  // namespace berth::soft

@@ -45,19 +45,19 @@ class CacheKeys {
   // The port's part of a flow's identity is a byte; packets of ports beyond are not cached.
   static constexpr std::size_t kPorts = std::min(RTE_MAX_ETHPORTS, 256);
 
-  CacheKeys() = default;
+  CacheKeys();
   ~CacheKeys();
   CacheKeys(const CacheKeys&) = delete;
   CacheKeys& operator=(const CacheKeys&) = delete;
 
   struct View {
     const PortPlans* plans = nullptr;  // null: packets of the port are not cached now
-    std::uint64_t generation = 0;      // counts the changes of the port's rules
+    std::uint64_t generation = 0;      // counts the changes of rules
   };
   // Worker side, before rules are looked at, so that a change in between makes what was found old.
   View view(PortIndex port) const {
     if (port >= kPorts) return {};
-    const std::uint64_t generation = slots_[port].generation.load(std::memory_order_acquire);
+    const std::uint64_t generation = generation_.load(std::memory_order_acquire);
     const PortPlans* plans = slots_[port].plans.load(std::memory_order_acquire);
     // Plans that are newer than the generation would be compared with keys of older plans.
     if (plans == nullptr || generation < plans->since) return {};
@@ -65,33 +65,33 @@ class CacheKeys {
   }
   // Whether what was found at generation `then` still holds at `now` for a packet that arrived like this.
   bool still_holds(PortIndex port, std::uint64_t then, std::uint64_t now, const FieldVector& arrived) const {
-    return slots_[port].journal.all_spare(then, now, words_of(arrived),
-                                          port == kUplink && arrived.inner.presence != 0);
+    return journal_.all_spare(port, then, now, words_of(arrived),
+                              port == kUplink && arrived.inner.presence != 0);
   }
-
-  // The same of a frame of the class, quickly; false when it takes the fields to tell.
-  bool still_holds(PortIndex port, std::uint64_t then, std::uint64_t now, const std::uint8_t* frame,
-                   FrameClass of) const {
-    return slots_[port].journal.all_spare(then, now, frame, of, port == kUplink);
-  }
+  const ChangeJournal& journal() const { return journal_; }
 
   // Control side: after a rule of the port was added, or unlinked.
   void rule_added(PortIndex port, const FieldVector& mask, const MaskWords& words, const std::uint64_t* key,
                   std::span<const Modify> modifies, Grace& grace);
-  void rule_removed(PortIndex port, const MaskWords& words, const std::uint64_t* key);
+  void rule_removed(PortIndex port, const MaskWords& words, const std::uint64_t* key) {
+    advance(port, words, key);
+  }
 
  private:
   struct Slot {
     std::atomic<const PortPlans*> plans = nullptr;
-    std::atomic<std::uint64_t> generation = 1;
-    ChangeJournal journal;
-    // Control side:
-    FieldWords united{};   // masks of all rules so far
-    FieldWords written{};  // what modifications of all rules so far may have changed
+    FieldWords united{};  // control side: masks of all rules so far
   };
-  static void publish_plans(Slot& slot, Grace& grace);
-  static void advance(Slot& slot, const MaskWords& words, const std::uint64_t* key);
+  void unite(PortIndex port, const FieldWords& outside, const FieldWords& inside, Grace& grace);
+  void publish_plans(Slot& slot, Grace& grace);
+  void advance(PortIndex port, const MaskWords& words, const std::uint64_t* key);
 
+  std::atomic<std::uint64_t> generation_ = 1;
+  ChangeJournal journal_;
+  // Control side: of the rules of every port, what their masks ask of packets outside and inside a tunnel.
+  FieldWords united_of_all_{};
+  // Which bits say which packets a change concerns: those that no rule so far has written.
+  FieldWords compared_;
   std::array<Slot, kPorts> slots_;
 };
 

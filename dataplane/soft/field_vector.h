@@ -69,6 +69,7 @@ struct FieldVector {
   std::uint32_t color;                        // rte_color of the last METER_MARK; green before that
 };
 
+inline constexpr std::size_t kLayerWords = sizeof(LayerFields) / 8;  // the outer ones, then the inner ones
 inline constexpr std::size_t kFieldWords = sizeof(FieldVector) / 8;
 using FieldWords = std::array<std::uint64_t, kFieldWords>;
 static_assert(sizeof(FieldVector) == 8 * kFieldWords);

@@ -43,22 +43,22 @@ FlowCache::FlowCache(std::uint32_t flows) {
   last_ = count - 1;
 }
 
-Flow* FlowCache::find_other(const Lookup& lookup, std::uint64_t stamp) const {
+bool FlowCache::find_other(Lookup& lookup, std::uint64_t stamp) const {
+  if (lookup.blocks == 0) return false;
   const std::uint64_t set = lookup.hash & last_;
   for (std::size_t way = 0; way < kWays; ++way) {
-    Flow& flow = flows_[set * kWays + way];
-    if (index_[set].way[way] == tag_of(lookup.hash) && flow.is_akin(stamp) && has_key(flow, lookup))
-      return &flow;
+    if (index_[set].way[way] != tag_of(lookup.hash)) continue;
+    lookup.flow = &flows_[set * kWays + way];
+    if (is_known(lookup, stamp)) return true;
   }
-  return nullptr;
+  return false;
 }
 
 // The same flow's old place, else a free one, else one of older rules, else any.
-std::size_t FlowCache::victim(const Lookup& lookup, std::uint64_t stamp) {
+std::size_t FlowCache::victim(Lookup& lookup, std::uint64_t stamp) {
   const std::uint64_t set = lookup.hash & last_;
   const Flow* flows = flows_ + set * kWays;
-  if (const Flow* old = find_other(lookup, stamp); old != nullptr)
-    return static_cast<std::size_t>(old - flows);
+  if (find_other(lookup, stamp)) return static_cast<std::size_t>(lookup.flow - flows);
   std::size_t chosen = next_victim_++ % kWays;
   for (std::size_t way = 0; way < kWays; ++way) {
     if (index_[set].way[way] == 0) return way;
@@ -67,7 +67,7 @@ std::size_t FlowCache::victim(const Lookup& lookup, std::uint64_t stamp) {
   return chosen;
 }
 
-void FlowCache::remember(const Lookup& lookup, std::uint64_t stamp, const FlowPath& path) {
+void FlowCache::remember(Lookup& lookup, std::uint64_t stamp, const FlowPath& path) {
   const std::uint64_t set = lookup.hash & last_;
   const std::size_t way = victim(lookup, stamp);
   index_[set].way[way] = tag_of(lookup.hash);

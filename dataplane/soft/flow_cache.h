@@ -124,15 +124,15 @@ class FlowCache {
     if (lookup.blocks > 3) rte_prefetch0(lines + 128);
   }
 
-  // Step 3: whether it is, as of this stamp. If not, `find_other` may know.
-  // A frame that is not to be cached is no flow: no stamp is of its class.
-  static bool is_fresh(const Lookup& lookup, std::uint64_t stamp) {
-    return lookup.flow != nullptr && lookup.flow->is_stamped(stamp) && has_key(*lookup.flow, lookup);
+  // Step 3: whether it is, as of any generation. A frame that is not to be cached is no flow: no stamp is of
+  // its class.
+  static bool is_known(const Lookup& lookup, std::uint64_t stamp) {
+    return lookup.flow != nullptr && lookup.flow->is_akin(stamp) && has_key(*lookup.flow, lookup);
   }
-  // The flow as it was at any generation, or null.
-  Flow* find_other(const Lookup& lookup, std::uint64_t stamp) const;
+  // The same of the places that the flow may have besides; then `lookup` has it.
+  bool find_other(Lookup& lookup, std::uint64_t stamp) const;
 
-  void remember(const Lookup& lookup, std::uint64_t stamp, const FlowPath& path);
+  void remember(Lookup& lookup, std::uint64_t stamp, const FlowPath& path);
 
  private:
   static constexpr std::size_t kWays = std::tuple_size_v<decltype(Tags::way)>;
@@ -167,7 +167,7 @@ class FlowCache {
     }
     return bits == 0;
   }
-  std::size_t victim(const Lookup& lookup, std::uint64_t stamp);
+  std::size_t victim(Lookup& lookup, std::uint64_t stamp);
 
   Pages index_memory_;
   Pages flow_memory_;

@@ -23,7 +23,10 @@ bool normalize(rte_mbuf*& packet) {
 
 void Forwarder::take_up(PortIndex index, std::span<rte_mbuf*> packets) {
   CacheKeys::View view;
-  if (cache_ != nullptr) view = rules_.cache_keys().view(index);
+  if (cache_ != nullptr) {
+    view = rules_.cache_keys().view(index);
+    changes_.catch_up(rules_.cache_keys().journal(), view.generation);
+  }
   packets = packets.first(prepare(*ports_[index], packets, view.plans));
   if (view.plans != nullptr) find_flows(index, packets, view);
   forward(index, packets, view);
@@ -67,7 +70,9 @@ void Forwarder::find_flows(PortIndex index, std::span<rte_mbuf*> packets, const 
   for (std::size_t i = 0; i < packets.size(); ++i) {
     FlowCache::Lookup& lookup = lookups_[i];
     const std::uint64_t stamp = Flow::stamp(view.generation, lookup.of, index);
-    if (!FlowCache::is_fresh(lookup, stamp) && !revive(lookup, stamp, *packets[i], view)) [[unlikely]] {
+    const bool is_known = FlowCache::is_known(lookup, stamp) || cache_->find_other(lookup, stamp);
+    if (!is_known || (!lookup.flow->is_stamped(stamp) && !revive(lookup, stamp, *packets[i], view)))
+        [[unlikely]] {
       lookup.flow = nullptr;
       continue;
     }
@@ -76,20 +81,16 @@ void Forwarder::find_flows(PortIndex index, std::span<rte_mbuf*> packets, const 
   }
 }
 
-// Whether the flow is known from an earlier generation, and the changes since do not concern the packet.
-bool Forwarder::revive(FlowCache::Lookup& lookup, std::uint64_t stamp, const rte_mbuf& packet,
+// Whether no change since a flow was found concerns the packet.
+bool Forwarder::revive(const FlowCache::Lookup& lookup, std::uint64_t stamp, const rte_mbuf& packet,
                        const CacheKeys::View& view) {
-  lookup.flow = lookup.blocks != 0 ? cache_->find_other(lookup, stamp) : nullptr;
-  if (lookup.flow == nullptr) return false;
-  if (lookup.flow->is_stamped(stamp)) return true;
   const std::uint64_t then = lookup.flow->generation();
   if (then < view.plans->since) return false;  // its key is of other bytes
   const PortIndex port = Flow::port_of(stamp);
   const auto* frame = rte_pktmbuf_mtod(&packet, const std::uint8_t*);
-  const CacheKeys& keys = rules_.cache_keys();
-  if (!keys.still_holds(port, then, view.generation, frame, lookup.of)) {
+  if (!changes_.spares(port, then, frame, lookup.of)) [[unlikely]] {
     parse(frame, packet.data_len, port, parsed_);
-    if (!keys.still_holds(port, then, view.generation, parsed_.fields)) return false;
+    if (!rules_.cache_keys().still_holds(port, then, view.generation, parsed_.fields)) return false;
   }
   lookup.flow->restamp(stamp);
   return true;

@@ -4,6 +4,7 @@
 // touches rules only inside a Grace::WorkerSection, takes no lock and allocates nothing.
 #pragma once
 
+#include "dataplane/soft/change_filter.h"
 #include "dataplane/soft/encap.h"
 #include "dataplane/soft/encap_pool.h"
 #include "dataplane/soft/flow_cache.h"
@@ -45,7 +46,7 @@ class Forwarder {
   void take_up(PortIndex index, std::span<rte_mbuf*> packets);
   std::size_t prepare(SwitchPort& port, std::span<rte_mbuf*> packets, const PortPlans* plans);
   void find_flows(PortIndex index, std::span<rte_mbuf*> packets, const CacheKeys::View& view);
-  bool revive(FlowCache::Lookup& lookup, std::uint64_t stamp, const rte_mbuf& packet,
+  bool revive(const FlowCache::Lookup& lookup, std::uint64_t stamp, const rte_mbuf& packet,
               const CacheKeys::View& view);
   void forward(PortIndex index, std::span<rte_mbuf*> packets, const CacheKeys::View& view);
 
@@ -85,6 +86,7 @@ class Forwarder {
   std::atomic<bool> is_running_ = false;
   std::uint64_t now_ = 0;  // TSC of this iteration
   std::unique_ptr<FlowCache> cache_;
+  ChangeFilter changes_;
 
   // Of the burst at hand.
   std::array<FlowCache::Lookup, kBurst> lookups_{};

@@ -121,7 +121,6 @@ struct RawWord {
   std::uint64_t keep = 0;
   std::uint64_t known = 0;
 };
-inline constexpr std::size_t kLayerWords = sizeof(LayerFields) / 8;
 extern const std::array<std::array<RawWord, 2 * kLayerWords>, kFrameClasses> kRawWords;  // outer, inner
 
 // `length` is the number of contiguous bytes at `data`.

@@ -91,6 +91,35 @@ TEST(FlowCache, AKnownFlowOutlivesChangesThatDoNotConcernIt) {
   EXPECT_EQ(net.wire_out(kLocal).size(), 33U);
 }
 
+// The worker keeps notes of a few kinds of changes only; what it threw away may have concerned anybody.
+TEST(FlowCache, ManyKindsOfChangesHideNone) {
+  SwitchHarness net;
+  net.create("group 0 pattern from:vf0 / end actions jump group 1 / end");
+  net.create("group 1 priority 5 pattern from:vf0 / eth / ipv4 / udp dst is 53 / end actions to:vf1 / end");
+  const auto drop = [&net](const std::string& fields) {
+    return net.create("group 1 pattern from:vf0 / eth / ipv4 " + fields + " / end actions drop / end");
+  };
+  const auto change_others = [&] {
+    for (const char* bits :
+         {"192.0", "224.0", "240.0", "248.0", "252.0", "254.0", "255.0", "255.128", "255.192"}) {
+      net.destroy(drop(std::string("src spec 192.0.0.0 src mask ") + bits + ".0.0"));
+    }
+  };
+  change_others();
+  net.destroy(drop("dst is 10.1.0.9"));  // so that no key grows below, which would forget every flow
+  for (int i = 0; i < 2; ++i) {
+    net.wire_in(kWeb, udp_to("10.1.0.6"));
+    net.run_once();
+  }
+  EXPECT_EQ(walked(net), 1U);
+  EXPECT_EQ(net.wire_out(kLocal).size(), 2U);
+  drop("dst is 10.1.0.6");
+  change_others();
+  net.wire_in(kWeb, udp_to("10.1.0.6"));
+  net.run_once();
+  EXPECT_THAT(net.wire_out(kLocal), IsEmpty());
+}
+
 // What a rule compares may have been written by another rule: then the packet as it arrived says nothing.
 TEST(FlowCache, AChangeBehindAModificationConcernsTheFlow) {
   SwitchHarness net;
@@ -267,7 +296,10 @@ TEST(FlowCache, AgreesWithTheLongWayOnRandomTraffic) {
     const bool from_uplink = below(3) == 0;
     const unsigned group = 1 + below(3);
     std::string text = "group " + std::to_string(group) + " priority " + std::to_string(below(8)) +
-                       " pattern " + (from_uplink ? "from:uplink" : "from:vf0");
+                       " pattern " +
+                       (below(3) == 0 && !(from_uplink && group == 1) ? "represented_port"
+                        : from_uplink                                 ? "from:uplink"
+                                                                      : "from:vf0");
     if (from_uplink && group == 1) {
       return text + pick({" / eth / ipv4 dst is 10.0.0.1", " / eth / ipv6 dst is fd00::a"}) +
              " / udp dst is 4789 / vxlan vni is " + std::to_string(1 + below(2)) +
@@ -344,6 +376,7 @@ TEST(FlowCache, AgreesWithTheLongWayOnRandomTraffic) {
     }
   }
   EXPECT_GT(forwarded, 300U);
+  EXPECT_LT(walked(cached) + walked(cached, kUplink), walked(plain) + walked(plain, kUplink));
   EXPECT_EQ(cached.dump().size() > 0, true);
 }
 
