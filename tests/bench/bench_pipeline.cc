@@ -32,7 +32,7 @@ MacAddress mac(const char* text) {
 }
 
 IpAddress flow_ip(std::uint32_t flow) {
-  constexpr std::uint32_t kFirst = 10U << 24 | 256;
+  constexpr std::uint32_t kFirst = 10U << 24;  // where ovs_eswitch.sh begins, too
   return IpAddress::v4(kFirst + flow);
 }
 MacAddress flow_mac(std::uint32_t flow) {
