@@ -124,5 +124,48 @@ TEST(AsyncMutex, LetsOneInAtATime) {
   EXPECT_EQ(inside, 0);
 }
 
+asio::awaitable<void> note_turn(AsyncMutex& mutex, int number, std::vector<int>& turns) {
+  const auto lock = co_await mutex.lock();
+  if (!lock) co_return;
+  turns.push_back(number);
+  co_await asio::post(asio::use_awaitable);
+}
+
+TEST(AsyncMutex, WhoCameFirstIsNext) {
+  asio::io_context io;
+  AsyncMutex mutex(io.get_executor());
+  TaskGroup tasks(io.get_executor());
+  std::vector<int> turns;
+  for (int i = 0; i < 5; ++i) tasks.spawn("holder", note_turn(mutex, i, turns));
+  io.run();
+  EXPECT_EQ(turns, (std::vector{0, 1, 2, 3, 4}));
+}
+
+// Given its turn and cancelled before it could take it: the next one must not wait for ever.
+TEST(AsyncMutex, ATurnThatNobodyTakesIsPassedOn) {
+  asio::io_context io;
+  AsyncMutex mutex(io.get_executor());
+  TaskGroup tasks(io.get_executor());
+  TaskGroup cancelled(io.get_executor());
+  std::vector<int> turns;
+  std::optional<AsyncMutex::Lock> held;
+  tasks.spawn("first",
+              [](AsyncMutex& to_lock, std::optional<AsyncMutex::Lock>& into) -> asio::awaitable<void> {
+                auto lock = co_await to_lock.lock();
+                into.emplace(*std::move(lock));
+              }(mutex, held));
+  io.poll();
+  cancelled.spawn("cancelled while it waits", note_turn(mutex, 1, turns));
+  cancelled.spawn("cancelled when it is next", note_turn(mutex, 2, turns));
+  tasks.spawn("last", note_turn(mutex, 3, turns));
+  io.poll();
+  held.reset();
+  cancelled.cancel();
+  io.restart();
+  io.run();
+  EXPECT_EQ(turns.back(), 3);
+  EXPECT_EQ(tasks.count() + cancelled.count(), 0U);
+}
+
 }  // namespace
 }  // namespace berth
