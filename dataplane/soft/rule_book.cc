@@ -13,43 +13,9 @@
 namespace berth::soft {
 namespace {
 
-// Every rule matches its whole source port.
 // kAnyPort when the source port is not matched.
 PortIndex source_of(const FieldVector& key, const FieldVector& mask) {
   return mask.port == 0 ? kAnyPort : key.port;
-}
-
-PortIndex port_of(const Rule& rule, const RuleTable& table) {
-  constexpr std::size_t kPortWord = offsetof(FieldVector, port) / 8;
-  FieldWords key{};
-  FieldWords mask{};
-  for (std::size_t i = 0; i < table.mask().count; ++i) {
-    if (table.mask().index[i] != kPortWord) continue;
-    key[kPortWord] = rule.key()[i];
-    mask[kPortWord] = table.mask().mask[i];
-  }
-  return source_of(std::bit_cast<FieldVector>(key), std::bit_cast<FieldVector>(mask));
-}
-
-// Whether some rule of the table may match a packet that a rule with this source matches.
-bool has_rule_of(const RuleTable& table, PortIndex port) {
-  if (port == kAnyPort) return table.size() != 0;
-  bool found = false;
-  bool names_port = false;
-  const MaskWords& mask = table.mask();
-  FieldVector fields{};
-  fields.port = 0xffff;
-  const FieldWords port_word = words_of(fields);
-  fields.port = port;
-  const FieldWords wanted = words_of(fields);
-  for (std::size_t i = 0; i < mask.count; ++i) {
-    const std::uint64_t bits = port_word[mask.index[i]];
-    if ((bits & mask.mask[i]) == 0) continue;
-    names_port = true;
-    table.for_each(
-        [&](const Rule* rule) { found = found || (rule->key()[i] & bits) == wanted[mask.index[i]]; });
-  }
-  return names_port ? found : table.size() != 0;
 }
 
 std::unexpected<RuleError> exhausted(const char* message) {
@@ -108,7 +74,7 @@ RuleResult<void> RuleBook::check_hidden(const Group& group, std::uint32_t priori
   for (const RuleTable* table : group.tables()) {
     if (matches_all == table->is_match_all()) continue;
     const bool is_hidden = matches_all ? table->priority() >= priority : table->priority() <= priority;
-    if (is_hidden && has_rule_of(*table, source_of(match.key, match.mask))) {
+    if (is_hidden && table->has_rule_of(source_of(match.key, match.mask))) {
       return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ATTR_PRIORITY,
                     "a match-all rule needs a larger priority number than the specific ones (HP-04)");
     }
@@ -220,7 +186,7 @@ void RuleBook::destroy(Rule* rule) {
 void RuleBook::destroy_locked(Rule* rule) {
   RuleTable* table = tables_[rule->table];
   Group* group = groups_.at(table->group()).get();
-  const PortIndex port = port_of(*rule, *table);
+  const PortIndex port = table->source_of(*rule);
   table->erase(rule, grace_);
   cache_keys_.rule_removed(port, table->mask(), rule->key());
   if (table->size() == 0) {

@@ -12,6 +12,20 @@ namespace {
 constexpr std::size_t kPagesFrom = std::size_t{256} << 10;  // larger slot arrays come from whole pages
 constexpr std::align_val_t kLine{64};
 
+// Every rule that names a port matches all of its bits.
+std::uint64_t word_of(PortIndex port) {
+  FieldVector fields{};
+  fields.port = port;
+  return words_of(fields)[offsetof(FieldVector, port) / 8];
+}
+
+std::size_t place_of_port(const MaskWords& mask) {
+  for (std::size_t i = 0; i < mask.count; ++i) {
+    if (mask.index[i] == offsetof(FieldVector, port) / 8 && (mask.mask[i] & word_of(0xffff)) != 0) return i;
+  }
+  return mask.count;
+}
+
 }  // namespace
 
 bool MaskWords::from(const FieldVector& mask, MaskWords& out) {
@@ -42,6 +56,7 @@ RuleTable::RuleTable(std::uint32_t id, std::uint32_t group, std::uint32_t priori
       group_(group),
       priority_(priority),
       is_match_all_(mask.is_match_all()),
+      port_at_(place_of_port(mask)),
       slots_(new_slots(kSmallest)),
       mask_(mask) {}
 
@@ -64,6 +79,23 @@ void RuleTable::free_slots(void* /*context*/, void* slots, std::size_t bytes) {
   } else {
     ::operator delete(slots, kLine);
   }
+}
+
+PortIndex RuleTable::source_of(const Rule& rule) const {
+  if (port_at_ == mask_.count) return kAnyPort;
+  FieldWords words{};
+  words[offsetof(FieldVector, port) / 8] = rule.key()[port_at_];
+  return std::bit_cast<FieldVector>(words).port;
+}
+
+bool RuleTable::has_rule_of(PortIndex port) const {
+  if (port == kAnyPort || port_at_ == mask_.count) return used_ != 0;
+  return port < rules_of_port_.size() && rules_of_port_[port] != 0;
+}
+
+std::uint32_t& RuleTable::rules_of(PortIndex port) {
+  if (port >= rules_of_port_.size()) rules_of_port_.resize(std::size_t{port} + 1);
+  return rules_of_port_[port];
 }
 
 std::uint64_t RuleTable::hash_of(const Rule& rule) const {
@@ -89,6 +121,7 @@ void RuleTable::insert(Rule* rule, Grace& grace) {
   // A tombstone may be reused: the count of them is then too high, which only rebuilds a bit early.
   put(*slots, rule, hash_of(*rule));
   ++used_;
+  if (const PortIndex port = source_of(*rule); port != kAnyPort) ++rules_of(port);
 }
 
 void RuleTable::erase(const Rule* rule, Grace& grace) {
@@ -99,6 +132,7 @@ void RuleTable::erase(const Rule* rule, Grace& grace) {
   slots->slot[at].store(is_chain_end ? kEmpty : kTombstone, std::memory_order_release);
   if (!is_chain_end) ++tombstones_;
   --used_;
+  if (const PortIndex port = source_of(*rule); port != kAnyPort) --rules_of(port);
   if (slots->last + 1 > kSmallest && used_ * 8ULL < slots->last + 1) rebuild(grace);
 }
 

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <vector>
 
 #include <rte_prefetch.h>
 
@@ -47,6 +48,10 @@ class RuleTable {
   const MaskWords& mask() const { return mask_; }
   std::uint32_t size() const { return used_; }
   bool is_match_all() const { return is_match_all_; }  // compares nothing but the source port
+  // The port that the rule names as its source; kAnyPort when rules of this table name none.
+  PortIndex source_of(const Rule& rule) const;
+  // Whether some rule may match a packet of the port (kAnyPort: of any). Control side; costs one look.
+  bool has_rule_of(PortIndex port) const;
 
   // Takes out of a packet, or of a pattern's key, what this table compares; returns its hash.
   std::uint64_t masked_key(const FieldVector& fields, KeyWords& key) const {
@@ -115,6 +120,7 @@ class RuleTable {
   static void put(Slots& slots, Rule* rule, std::uint64_t hash);
   std::uint64_t hash_of(const Rule& rule) const;
   void rebuild(Grace& grace);
+  std::uint32_t& rules_of(PortIndex port);
 
   std::uint32_t id_;
   std::uint32_t group_;
@@ -122,6 +128,8 @@ class RuleTable {
   std::uint32_t used_ = 0;  // rules
   std::uint32_t tombstones_ = 0;
   bool is_match_all_;
+  std::size_t port_at_;                       // where the source port is in the key; mask_.count: nowhere
+  std::vector<std::uint32_t> rules_of_port_;  // control side; by the port that they name
   std::atomic<Slots*> slots_;
   MaskWords mask_;
 };

@@ -101,6 +101,17 @@ TEST(RuleBook, MatchAllRulesNeedTheLargestPriorityOfTheirPort) {
   EXPECT_EQ(code(book.create(1, 12, port_match(2), drop())), 0);
 }
 
+TEST(RuleBook, ARuleThatIsGoneHidesNothing) {
+  RuleBook book({});
+  for (PortIndex port = 1; port <= 300; ++port)
+    ASSERT_EQ(code(book.create(1, 10, port_match(port), drop())), 0);
+  Rule* last = *book.create(1, 10, port_match(301), drop());
+  EXPECT_EQ(code(book.create(1, 11, mapping(1, 301), drop())), EINVAL);
+  book.destroy(last);
+  EXPECT_EQ(code(book.create(1, 11, mapping(1, 301), drop())), 0);
+  EXPECT_EQ(code(book.create(1, 11, mapping(1, 300), drop())), EINVAL);
+}
+
 TEST(RuleBook, ExhaustedPoolsAreEnomemAndRefillOnDestroy) {
   RuleBook book({.rules = 3, .counters = 1, .groups = 3, .encaps = 1});
   Rule* counted = *book.create(1, 0, mapping(1), counted_jump(2));
