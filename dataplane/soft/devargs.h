@@ -1,6 +1,9 @@
 // The arguments of a net_berth virtual device:
 //   uplink=NAME      the ethdev behind the uplink port (required)
 //   function=NAME    the ethdev behind the next function; once per function
+//   unbacked=        functions without any ethdev, behind the others: rules may name them (port_map.h says
+//   how),
+//                    what is sent to them is counted and dropped, nothing comes from them. For measurements
 //   max_rules= max_counters= max_groups= max_encaps= max_meters=   sizes of the fixed pools
 //   match_dwords=    4-byte selectors of the match definer that rules may use (5; 11 on the newest NICs)
 //   mbufs=           packet buffers for all ports together
@@ -20,9 +23,12 @@
 
 namespace berth::soft {
 
+inline constexpr std::uint32_t kMaxUnbacked = 1U << 15;
+
 struct SwitchConfig {
   std::string uplink;
   std::vector<std::string> functions;
+  std::uint32_t unbacked = 0;  // at most kMaxUnbacked
   PoolSizes pools;
   ProfileLimits limits;
   std::uint32_t mbufs = 0;  // 0: by the number of ports

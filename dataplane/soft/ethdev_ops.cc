@@ -156,6 +156,7 @@ constexpr std::array kStatistics{
     Statistic{"walked", &PortCounters::walked},
     Statistic{"malformed", &PortCounters::malformed},
     Statistic{"oversized", &PortCounters::oversized},
+    Statistic{"unbacked_dropped", &PortCounters::unbacked_dropped},
 };
 
 // Packets of each statistic, then bytes of each.

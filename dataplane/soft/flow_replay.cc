@@ -117,7 +117,7 @@ bool Forwarder::revive(const FlowCache::Lookup& lookup, std::uint64_t stamp, con
   const bool is_ipv4 = (shape.outer_presence & kHasIpv4) != 0;
   const std::uint8_t* mac = last.destination_mac();
   const EncapHeader& header = last.target.encap->header;
-  SwitchPort& out = *ports_[last.port];
+  SwitchPort& out = *targets_[last.port];
   for (std::size_t i = 0; i < count; ++i) {
     rte_mbuf& packet = *packets[i];
     auto* frame = rte_pktmbuf_mtod(&packet, std::uint8_t*);

@@ -21,7 +21,15 @@ std::uint32_t Forwarder::run() {
     total += received + from_agent;
   }
   for (const auto& port : ports_) flush(*port);
+  swallow();
   return total;
+}
+
+void Forwarder::start(std::size_t unbacked) {
+  targets_.clear();
+  for (const auto& port : ports_) targets_.push_back(port.get());
+  targets_.insert(targets_.end(), unbacked, &nowhere_);
+  is_running_.store(true, std::memory_order_release);
 }
 
 void Forwarder::stop() {
@@ -104,6 +112,7 @@ bool Forwarder::apply_extra(RuleExtra& extra, const rte_mbuf& packet, FieldVecto
 
 void Forwarder::flush(SwitchPort& port) {
   if (port.tx_count == 0) return;
+  if (&port == &nowhere_) return swallow();
   const std::uint16_t sent = rte_eth_tx_burst(port.backing, 0, port.tx.data(), port.tx_count);
   for (std::uint16_t i = sent; i < port.tx_count; ++i) {
     port.tx_bytes -= port.tx[i]->pkt_len;
@@ -113,6 +122,13 @@ void Forwarder::flush(SwitchPort& port) {
   port.counters.sent.add(sent, port.tx_bytes);
   port.tx_count = 0;
   port.tx_bytes = 0;
+}
+
+void Forwarder::swallow() {
+  for (std::uint16_t i = 0; i < nowhere_.tx_count; ++i) rte_pktmbuf_free(nowhere_.tx[i]);
+  ports_[kUplink]->counters.unbacked_dropped.add(nowhere_.tx_count, nowhere_.tx_bytes);
+  nowhere_.tx_count = 0;
+  nowhere_.tx_bytes = 0;
 }
 
 void Forwarder::give_to_agent(SwitchPort& port, rte_mbuf& packet) {

@@ -33,8 +33,9 @@ class Forwarder {
   // One round over all ports. Returns the number of packets that were taken up.
   std::uint32_t run();
 
-  // After `stop` returns the worker is out of its iteration and touches no port until `start`.
-  void start() { is_running_.store(true, std::memory_order_release); }
+  // After `stop` returns the worker is out of its iteration and touches no port until `start`. Behind the
+  // ports come as many `unbacked` ones, which swallow what is sent to them.
+  void start(std::size_t unbacked);
   void stop();
 
   // Frees what is still in rings and buffers; only while stopped.
@@ -67,22 +68,25 @@ class Forwarder {
       const std::uint16_t entropy = flow_entropy_port(frame, at, presence);
       if (!push_encap(packet, encap->header, entropy)) return drop_malformed(source, packet);
     }
-    send(*ports_[rule.port], packet);
+    send(*targets_[rule.port], packet);
   }
   // Age, meter and shared counter of a rule. False when the meter drops the packet.
   bool apply_extra(RuleExtra& extra, const rte_mbuf& packet, FieldVector& fields) const;
-  static void send(SwitchPort& port, rte_mbuf& packet) {
+  void send(SwitchPort& port, rte_mbuf& packet) {
     port.tx_bytes += packet.pkt_len;
     port.tx[port.tx_count++] = &packet;
     if (port.tx_count == kTxBuffer) [[unlikely]]
       flush(port);
   }
-  static void flush(SwitchPort& port);
+  void flush(SwitchPort& port);
+  void swallow();
   static void give_to_agent(SwitchPort& port, rte_mbuf& packet);
   static void drop_malformed(SwitchPort& port, rte_mbuf& packet);
 
   RuleBook& rules_;
   Ports& ports_;
+  SwitchPort nowhere_;                // every unbacked port
+  std::vector<SwitchPort*> targets_;  // by PortIndex; `ports_`, then unbacked ones
   std::atomic<bool> is_running_ = false;
   std::uint64_t now_ = 0;  // TSC of this iteration
   std::unique_ptr<FlowCache> cache_;

@@ -162,7 +162,7 @@ int SoftSwitch::start() {
   }
   is_started_ = true;
   is_broken_ = false;
-  forwarder_.start();
+  forwarder_.start(config_.unbacked);
   return 0;
 }
 
@@ -249,6 +249,7 @@ int SoftSwitch::add_ethdevs(rte_vdev_device& device) {
     set_ethdev_ops(*ethdev);
     ethdevs_.push_back(std::move(port));
   }
+  map_.add_unbacked(static_cast<PortIndex>(ports_.size()), static_cast<std::uint16_t>(config_.unbacked));
   for (const auto& port : ethdevs_) rte_eth_dev_probing_finish(port->ethdev);
   return 0;
 }

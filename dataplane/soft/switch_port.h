@@ -29,17 +29,18 @@ using Ring = std::unique_ptr<rte_ring, RingDeleter>;
 
 // Written by the worker, except those of the agent's side, which that thread writes.
 struct PortCounters {
-  PacketCounter received;        // from the backing ethdev
-  PacketCounter sent;            // to it
-  PacketCounter send_dropped;    // it took no more
-  PacketCounter missed;          // no rule of a reached group matched: given to the agent
-  PacketCounter miss_dropped;    // the agent was not there or its ring was full
-  PacketCounter walked;          // took the long way through the groups: their flow was not known
-  PacketCounter malformed;       // shorter than an Ethernet header, or no room for a tunnel header
-  PacketCounter oversized;       // of a function, larger than its MTU: given to the agent
-  PacketCounter agent_received;  // taken by the agent
-  PacketCounter agent_sent;      // given by the agent
-  PacketCounter agent_refused;   // the agent's packet did not fit its ring
+  PacketCounter received;          // from the backing ethdev
+  PacketCounter sent;              // to it
+  PacketCounter send_dropped;      // it took no more
+  PacketCounter missed;            // no rule of a reached group matched: given to the agent
+  PacketCounter miss_dropped;      // the agent was not there or its ring was full
+  PacketCounter walked;            // took the long way through the groups: their flow was not known
+  PacketCounter malformed;         // shorter than an Ethernet header, or no room for a tunnel header
+  PacketCounter oversized;         // of a function, larger than its MTU: given to the agent
+  PacketCounter unbacked_dropped;  // the uplink's: sent to functions that have nothing behind them
+  PacketCounter agent_received;    // taken by the agent
+  PacketCounter agent_sent;        // given by the agent
+  PacketCounter agent_refused;     // the agent's packet did not fit its ring
 };
 
 struct SwitchPort {

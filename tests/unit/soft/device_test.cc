@@ -81,6 +81,33 @@ TEST_F(DeviceTest, RepresentorsNameTheirProxyAndTakeNoRules) {
   EXPECT_EQ(info.switch_info.domain_id, proxy_info.switch_info.domain_id);
 }
 
+// Rules name the first of them RTE_MAX_ETHPORTS.
+TEST(UnbackedDevice, TakesRulesAndSwallowsPackets) {
+  SwitchHarness net(1, ",unbacked=3");
+  const auto id = [](int number) { return std::to_string(RTE_MAX_ETHPORTS + number); };
+  const std::string last = "represented_port ethdev_port_id " + id(2);
+  net.create("group 0 pattern from:vf0 / end actions jump group 1 / end");
+  rte_flow* deliver = net.create("group 1 pattern from:vf0 / end actions count / " + last + " / end");
+  net.create("group 1 pattern represented_port ethdev_port_id is " + id(0) +
+             " / end actions to:uplink / end");
+  EXPECT_THAT(net.refusal("group 1 pattern represented_port ethdev_port_id is " + id(3) +
+                          " / end actions to:uplink / end"),
+              testing::Not(testing::IsEmpty()));
+  EXPECT_THAT(net.dump(), testing::HasSubstr(last));
+
+  for (int i = 0; i < 100; ++i)
+    net.wire_in(kWeb, Packet().eth(kWebMac, kGatewayMac).ipv4("10.0.0.1", "10.0.0.2").udp(1, 2).bytes());
+  net.run();
+  EXPECT_EQ(net.count(deliver).hits, 100U);
+  EXPECT_EQ(net.xstat(kUplink, "unbacked_dropped_packets"), 100U);
+  EXPECT_THAT(net.wire_out(kUplink), IsEmpty());
+  EXPECT_THAT(net.agent_out(kWeb), IsEmpty());
+  int visible = 0;
+  std::uint16_t port = 0;
+  RTE_ETH_FOREACH_DEV(port)++ visible;
+  EXPECT_EQ(visible, 2) << "the proxy and one representor";
+}
+
 TEST_F(DeviceTest, BackingPortsAreHiddenFromApplications) {
   int visible = 0;
   std::uint16_t port = 0;
