@@ -213,7 +213,7 @@ Task<std::size_t> Reconciler::read_back(dataplane::EswitchPort owner) {
 }
 
 Task<void> Reconciler::read_back_answers() {
-  const auto states = co_await eswitch_.read_slow_path();
+  const auto states = co_await eswitch_.read_slow_path(std::nullopt);
   if (!states) co_return pass(states);
   held_answers_.clear();
   for (const dataplane::SlowPathState& state : *states) {
@@ -271,7 +271,7 @@ Task<std::size_t> Reconciler::verify(Attachment attachment) {
     }
     ++count;
   }
-  const auto states = co_await eswitch_.read_slow_path();
+  const auto states = co_await eswitch_.read_slow_path(port_of(attachment));
   if (!states) co_return pass(states);
   const auto answers = check_answers(*states, port_of(attachment));
   if (!answers) co_return pass(answers);

@@ -36,6 +36,9 @@ struct PortState {
   EswitchPort port;
   // Number in rule texts: DPDK's ethdev port id.
   std::uint16_t ethdev_port_id = 0;
+  // Nothing is behind the function: rules can name it, packets never come or go. For measurements:
+  // docs/bench.md.
+  bool is_unbacked = false;
 };
 
 // What the slow path does at one port.
@@ -80,8 +83,9 @@ class Eswitch {
   // answers stay then. Does not wait for rules that are being applied.
   virtual Task<void> set_answers(EswitchPort port, std::optional<PortAnswers> answers) = 0;
 
-  // Every port, the uplink first, with the answers that are held and what became of the frames.
-  virtual Task<std::vector<SlowPathState>> read_slow_path() = 0;
+  // The answers that are held and what became of the frames: of one port, or of every one, the uplink first.
+  // NOT_FOUND (PORT_UNKNOWN).
+  virtual Task<std::vector<SlowPathState>> read_slow_path(std::optional<EswitchPort> port) = 0;
 };
 
 }  // namespace berth::dataplane

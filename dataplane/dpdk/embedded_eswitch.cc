@@ -20,6 +20,9 @@ namespace {
 constexpr const char* kProxy = "net_berth0";
 // Shorter than a scheduler's tick, long enough to leave the core to others.
 constexpr unsigned kIdleNapMicroseconds = 50;
+// The software eSwitch has 4096 meters, as a NIC would; more only beside functions that a NIC would not have.
+constexpr unsigned kMeters = 4096;
+constexpr unsigned kMetersPerFunction = 3;  // Meter::Use
 
 EalOptions make_eal_options(const SoftEswitchOptions& options) {
   EalOptions eal{.use_hugepages = options.use_hugepages};
@@ -33,6 +36,10 @@ EalOptions make_eal_options(const SoftEswitchOptions& options) {
   for (const Backing& function : options.functions) {
     add(function);
     eswitch += fmt::format(",function={}", function.name);
+  }
+  if (options.unbacked_functions != 0) {
+    eswitch += fmt::format(",unbacked={0},max_meters={1}", options.unbacked_functions,
+                           kMeters + kMetersPerFunction * options.unbacked_functions);
   }
   eal.vdevs.push_back(eswitch);  // last: it takes the others over
   return eal;
@@ -60,6 +67,7 @@ Result<SoftEswitchOptions> prepare_ports(const HostPorts& ports) {
                 fmt::format("{}: {}", ports.socket_dir.string(), error.message()));
   }
   SoftEswitchOptions options{.uplink = af_packet_backing(ports.device),
+                             .unbacked_functions = ports.unbacked_functions,
                              .use_hugepages = ports.use_hugepages,
                              .steering = ports.steering};
   for (std::uint16_t i = 0; i < ports.functions; ++i) {
@@ -96,8 +104,8 @@ class EmbeddedEswitch::Impl {
     const EalOptions eal = make_eal_options(options);
     if (auto started = start_eal(eal); !started) return started;
     eal_started_ = true;
-    auto engine =
-        Engine::open(kProxy, static_cast<std::uint16_t>(options.functions.size()), options.steering);
+    auto engine = Engine::open(kProxy, static_cast<std::uint16_t>(options.functions.size()),
+                               options.unbacked_functions, options.steering);
     if (!engine) return pass(engine);
     engine_.emplace(*std::move(engine));
     auto worker = Worker::start(fmt::format("{}_switch", kProxy));
@@ -165,8 +173,11 @@ Task<void> EmbeddedEswitch::set_answers(EswitchPort port, std::optional<PortAnsw
   co_return impl_->slow_path().set_answers(port, std::move(answers));
 }
 
-Task<std::vector<SlowPathState>> EmbeddedEswitch::read_slow_path() {
-  co_return impl_->slow_path().read();
+Task<std::vector<SlowPathState>> EmbeddedEswitch::read_slow_path(std::optional<EswitchPort> port) {
+  if (!port) co_return impl_->slow_path().read();
+  auto state = impl_->slow_path().read(*port);
+  if (!state) co_return pass(state);
+  co_return std::vector{*std::move(state)};
 }
 
 }  // namespace berth::dataplane::dpdk

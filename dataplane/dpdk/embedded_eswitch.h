@@ -25,6 +25,7 @@ Backing vhost_user_backing(std::size_t index, const std::string& socket);
 struct SoftEswitchOptions {
   Backing uplink;
   std::vector<Backing> functions;  // the index is the function's
+  std::uint16_t unbacked_functions = 0;
   bool use_hugepages = false;
   SteeringMode steering = SteeringMode::kSoftware;
 };
@@ -33,6 +34,7 @@ struct SoftEswitchOptions {
 struct HostPorts {
   std::string device;  // netdev of the wire
   std::uint16_t functions = 0;
+  std::uint16_t unbacked_functions = 0;  // behind the others; PortState::is_unbacked
   std::filesystem::path socket_dir;
   bool use_hugepages = false;
   SteeringMode steering = SteeringMode::kSoftware;
@@ -55,7 +57,7 @@ class EmbeddedEswitch : public Eswitch {
   Task<std::vector<RuleDigest>> read_digests() override;
   Task<std::vector<PortState>> read_ports() override;
   Task<void> set_answers(EswitchPort port, std::optional<PortAnswers> answers) override;
-  Task<std::vector<SlowPathState>> read_slow_path() override;
+  Task<std::vector<SlowPathState>> read_slow_path(std::optional<EswitchPort> port) override;
 
  private:
   class Impl;

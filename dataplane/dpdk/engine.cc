@@ -18,6 +18,10 @@ constexpr std::uint16_t kSlowPathDescriptors = 256;
 constexpr unsigned kSlowPathBuffers = 4095;
 constexpr unsigned kAnySocket = static_cast<unsigned>(SOCKET_ID_ANY);
 
+bool is_unbacked(std::uint16_t ethdev_port_id) {
+  return ethdev_port_id >= RTE_MAX_ETHPORTS;
+}
+
 std::unexpected<Error> port_failed(const std::string& ethdev, std::string_view what, int code) {
   return fail(Code::kUnavailable, "PORT_FAILED",
               fmt::format("{}: {}: {}", ethdev, what, rte_strerror(-code)));
@@ -25,7 +29,8 @@ std::unexpected<Error> port_failed(const std::string& ethdev, std::string_view w
 
 }  // namespace
 
-Result<Engine> Engine::open(const std::string& proxy, std::uint16_t function_count, SteeringMode steering) {
+Result<Engine> Engine::open(const std::string& proxy, std::uint16_t function_count,
+                            std::uint16_t unbacked_count, SteeringMode steering) {
   Engine engine;
   engine.slow_path_pool_ = rte_pktmbuf_pool_create("berth_slow_path", kSlowPathBuffers, 0, 0,
                                                    RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
@@ -38,6 +43,10 @@ Result<Engine> Engine::open(const std::string& proxy, std::uint16_t function_cou
     auto added =
         engine.add_port(EswitchPort::function(i), fmt::format("{}_representor_vf{}", proxy, i), steering);
     if (!added) return pass(added);
+  }
+  for (std::uint16_t i = 0; i < unbacked_count; ++i) {
+    const auto port = EswitchPort::function(static_cast<std::uint16_t>(function_count + i));
+    engine.ports_.push_back({port, static_cast<std::uint16_t>(RTE_MAX_ETHPORTS + i)});
   }
   std::vector<std::uint16_t> numbers;
   for (const Port& port : engine.ports_) numbers.push_back(port.ethdev_port_id);
@@ -59,6 +68,7 @@ void Engine::close() {
   rules_->clear();
   rules_.reset();  // templates before their port
   for (const Port& port : std::views::reverse(ports_)) {
+    if (is_unbacked(port.ethdev_port_id)) continue;
     (void)rte_eth_dev_stop(port.ethdev_port_id);
     (void)rte_eth_dev_close(port.ethdev_port_id);
   }
@@ -92,7 +102,9 @@ Result<void> Engine::add_port(EswitchPort port, const std::string& ethdev, Steer
 std::vector<PortState> Engine::read_ports() const {
   std::vector<PortState> states;
   for (const Port& port : ports_) {
-    states.push_back({.port = port.port, .ethdev_port_id = port.ethdev_port_id});
+    states.push_back({.port = port.port,
+                      .ethdev_port_id = port.ethdev_port_id,
+                      .is_unbacked = is_unbacked(port.ethdev_port_id)});
   }
   return states;
 }

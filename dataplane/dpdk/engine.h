@@ -19,8 +19,10 @@ namespace berth::dataplane::dpdk {
 class Engine {
  public:
   // `proxy` is the ethdev that stands for the uplink and takes transfer rules; function i is the
-  // ethdev "<proxy>_representor_vf<i>". Configures and starts them all: proxy first (HP-42).
-  static Result<Engine> open(const std::string& proxy, std::uint16_t function_count, SteeringMode steering);
+  // ethdev "<proxy>_representor_vf<i>". Configures and starts them all: proxy first (HP-42). Behind them come
+  // `unbacked_count` functions of the software eSwitch that have no ethdev (dataplane/soft/devargs.h).
+  static Result<Engine> open(const std::string& proxy, std::uint16_t function_count,
+                             std::uint16_t unbacked_count, SteeringMode steering);
   Engine(Engine&&) = default;
   Engine& operator=(Engine&&) = delete;
   // Destroys the rules and stops the ports, representors first.
@@ -32,7 +34,7 @@ class Engine {
  private:
   struct Port {
     EswitchPort port;
-    std::uint16_t ethdev_port_id = 0;
+    std::uint16_t ethdev_port_id = 0;  // RTE_MAX_ETHPORTS and more: of an unbacked one
   };
 
   Engine() = default;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 #include <pthread.h>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -48,6 +49,8 @@ Result<std::unique_ptr<SlowPath>> SlowPath::start(std::vector<PortState> ports,
 SlowPath::SlowPath(std::vector<PortState> ports, slowpath::ResponderLimits limits)
     : responder_(ports.size(), limits) {
   for (const PortState& state : ports) ports_.push_back({.state = state});
+  const auto is_backed = [](const Port& port) { return !port.state.is_unbacked; };
+  backed_count_ = static_cast<std::size_t>(std::ranges::count_if(ports_, is_backed));
 }
 
 SlowPath::~SlowPath() {
@@ -63,7 +66,7 @@ Result<void> SlowPath::make_pools() {
     return rte_pktmbuf_pool_create(name.c_str(), count, 0, 0,
                                    static_cast<std::uint16_t>(RTE_PKTMBUF_HEADROOM + room), SOCKET_ID_ANY);
   };
-  const auto small_count = kSmallRepliesBase + kSmallRepliesPerPort * static_cast<unsigned>(ports_.size());
+  const auto small_count = kSmallRepliesBase + kSmallRepliesPerPort * static_cast<unsigned>(backed_count_);
   small_replies_ = make("replies", small_count, kSmallReplyBytes);
   large_replies_ = make("large_replies", kLargeReplies, slowpath::kMaxReplyBytes);
   if (small_replies_ != nullptr && large_replies_ != nullptr) return {};
@@ -76,7 +79,7 @@ Result<void> SlowPath::set_answers(EswitchPort port, std::optional<PortAnswers> 
   const std::scoped_lock lock(mutex_);
   if (auto set = responder_.set_answers(port, std::move(answers), Clock::now()); !set) return set;
   // What exceeds the MTU then comes here; a device that cannot tell drops it on the wire.
-  if (!port.is_uplink())
+  if (!port.is_uplink() && !ports_[port.number()].state.is_unbacked)
     (void)rte_eth_dev_set_mtu(ports_[port.number()].state.ethdev_port_id, static_cast<std::uint16_t>(mtu));
   return {};
 }
@@ -84,13 +87,23 @@ Result<void> SlowPath::set_answers(EswitchPort port, std::optional<PortAnswers> 
 std::vector<SlowPathState> SlowPath::read() const {
   const std::scoped_lock lock(mutex_);
   std::vector<SlowPathState> states;
-  for (const Port& port : ports_) {
-    states.push_back({.port = port.state.port,
-                      .answers = responder_.answers(port.state.port),
-                      .counters = responder_.counters(port.state.port),
-                      .undelivered = port.undelivered});
-  }
+  for (const Port& port : ports_) states.push_back(state_of(port));
   return states;
+}
+
+Result<SlowPathState> SlowPath::read(EswitchPort port) const {
+  if (port.number() >= ports_.size())
+    return fail(Code::kNotFound, "PORT_UNKNOWN", fmt::format("{}: there is no such port", port));
+  const std::scoped_lock lock(mutex_);
+  return state_of(ports_[port.number()]);
+}
+
+// The mutex is the caller's.
+SlowPathState SlowPath::state_of(const Port& port) const {
+  return {.port = port.state.port,
+          .answers = responder_.answers(port.state.port),
+          .counters = responder_.counters(port.state.port),
+          .undelivered = port.undelivered};
 }
 
 void SlowPath::run() {
@@ -98,7 +111,7 @@ void SlowPath::run() {
   auto last_frame = Clock::now();
   while (!stop_.load(std::memory_order_relaxed)) {
     std::size_t taken = 0;
-    for (Port& port : ports_) taken += serve_port(port);
+    for (Port& port : std::span(ports_).first(backed_count_)) taken += serve_port(port);
     const auto now = Clock::now();
     if (taken != 0) last_frame = now;
     std::this_thread::sleep_for(now - last_frame < kIdleAfter ? kBusyNap : kIdleNap);

@@ -28,7 +28,8 @@ namespace berth::dataplane::dpdk {
 class SlowPath {
  public:
   // `ports` are all of the eSwitch's, by EswitchPort::number(), started; queue 0 of each in both directions
-  // is this one's alone from now on. Call from the control thread. RESOURCE_EXHAUSTED (PORT_FAILED).
+  // is this one's alone from now on. Unbacked ones hold answers, and never have a frame to answer. Call from
+  // the control thread. RESOURCE_EXHAUSTED (PORT_FAILED).
   static Result<std::unique_ptr<SlowPath>> start(std::vector<PortState> ports,
                                                  slowpath::ResponderLimits limits = {});
   // Returns when the thread has ended; before the ports stop.
@@ -39,6 +40,8 @@ class SlowPath {
   // From any thread; wait for one frame's answer at most. Errors: Responder::set_answers().
   Result<void> set_answers(EswitchPort port, std::optional<PortAnswers> answers);
   std::vector<SlowPathState> read() const;  // in the order of the ports
+  // NOT_FOUND (PORT_UNKNOWN).
+  Result<SlowPathState> read(EswitchPort port) const;
 
  private:
   struct Port {
@@ -50,11 +53,13 @@ class SlowPath {
   Result<void> make_pools();
   void run();
   std::size_t serve_port(Port& port);  // number of frames taken
+  SlowPathState state_of(const Port& port) const;
   void answer(Port& port, const rte_mbuf& frame);
   void advertise(Port& port);
   void send(Port& port, std::size_t size);
 
   std::vector<Port> ports_;
+  std::size_t backed_count_ = 0;  // the first of them
   mutable std::mutex mutex_;
   slowpath::Responder responder_;  // guarded by mutex_
   // The thread's: the frame at hand where it lies in pieces, and the reply.

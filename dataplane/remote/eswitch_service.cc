@@ -40,7 +40,8 @@ void EswitchService::add_to(rpc::Server& server) {
       method("SetAnswers"),
       [this](rpc::Context, v1::SetAnswersRequest request) { return set_answers(std::move(request)); });
   server.unary<v1::ReadSlowPathRequest, v1::ReadSlowPathReply>(
-      method("ReadSlowPath"), [this](rpc::Context, v1::ReadSlowPathRequest) { return read_slow_path(); });
+      method("ReadSlowPath"),
+      [this](rpc::Context, v1::ReadSlowPathRequest request) { return read_slow_path(std::move(request)); });
 }
 
 Task<void> EswitchService::hello(rpc::Context, v1::HelloRequest request,
@@ -147,6 +148,7 @@ Task<v1::ReadPortsReply> EswitchService::read_ports() {
     v1::Port& port = *reply.add_ports();
     port.set_port(state.port.number());
     port.set_ethdev_port_id(state.ethdev_port_id);
+    port.set_unbacked(state.is_unbacked);
   }
   co_return reply;
 }
@@ -166,8 +168,14 @@ Task<v1::SetAnswersReply> EswitchService::set_answers(v1::SetAnswersRequest requ
   co_return v1::SetAnswersReply();
 }
 
-Task<v1::ReadSlowPathReply> EswitchService::read_slow_path() {
-  const auto states = co_await eswitch_.read_slow_path();
+Task<v1::ReadSlowPathReply> EswitchService::read_slow_path(v1::ReadSlowPathRequest request) {
+  std::optional<EswitchPort> port;
+  if (request.has_port()) {
+    const auto read = read_port(request.port());
+    if (!read) co_return pass(read);
+    port = *read;
+  }
+  const auto states = co_await eswitch_.read_slow_path(port);
   if (!states) co_return pass(states);
   v1::ReadSlowPathReply reply;
   for (const SlowPathState& state : *states) write_slow_path(state, *reply.add_ports());

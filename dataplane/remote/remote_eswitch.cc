@@ -162,7 +162,9 @@ Task<std::vector<PortState>> RemoteEswitch::read_ports() {
   for (const v1::Port& message : reply->ports()) {
     const auto port = read_port(message.port());
     if (!port) co_return told(port);
-    ports.push_back({.port = *port, .ethdev_port_id = static_cast<std::uint16_t>(message.ethdev_port_id())});
+    ports.push_back({.port = *port,
+                     .ethdev_port_id = static_cast<std::uint16_t>(message.ethdev_port_id()),
+                     .is_unbacked = message.unbacked()});
   }
   co_return ports;
 }
@@ -178,10 +180,11 @@ Task<void> RemoteEswitch::set_answers(EswitchPort port, std::optional<PortAnswer
   co_return Result<void>();
 }
 
-Task<std::vector<SlowPathState>> RemoteEswitch::read_slow_path() {
+Task<std::vector<SlowPathState>> RemoteEswitch::read_slow_path(std::optional<EswitchPort> port) {
   if (const auto connected = check_session(); !connected) co_return pass(connected);
-  const auto reply =
-      co_await channel_.unary<v1::ReadSlowPathReply>(method("ReadSlowPath"), v1::ReadSlowPathRequest());
+  v1::ReadSlowPathRequest request;
+  if (port) request.set_port(port->number());
+  const auto reply = co_await channel_.unary<v1::ReadSlowPathReply>(method("ReadSlowPath"), request);
   if (!reply) co_return told(reply);
   std::vector<SlowPathState> states;
   for (const v1::SlowPath& message : reply->ports()) {

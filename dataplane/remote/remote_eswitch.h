@@ -36,7 +36,7 @@ class RemoteEswitch : public Eswitch {
   std::uint64_t epoch() const override { return epoch_; }
   Task<std::vector<PortState>> read_ports() override;
   Task<void> set_answers(EswitchPort port, std::optional<PortAnswers> answers) override;
-  Task<std::vector<SlowPathState>> read_slow_path() override;
+  Task<std::vector<SlowPathState>> read_slow_path(std::optional<EswitchPort> port) override;
 
  private:
   asio::awaitable<Error> keep_session();

@@ -48,8 +48,9 @@ class EswitchContract : public ::testing::Test {
   Result<void> set_answers(Port port, std::optional<dataplane::PortAnswers> answers) {
     return run_until_done(loop(), Backend::eswitch().set_answers(port, std::move(answers)));
   }
-  std::vector<dataplane::SlowPathState> read_slow_path() {
-    return run_until_done(loop(), Backend::eswitch().read_slow_path()).value();
+  std::vector<dataplane::SlowPathState> read_slow_path(
+      std::optional<dataplane::EswitchPort> only = std::nullopt) {
+    return run_until_done(loop(), Backend::eswitch().read_slow_path(only)).value();
   }
   static dataplane::PortAnswers answers_of(std::uint8_t last_byte) {
     return {.vm_mac = {{2, 0, 0, 0, 1, last_byte}},
@@ -178,6 +179,11 @@ TYPED_TEST_P(EswitchContract, AnswersAreHeldByPortUntilTheyAreTakenBack) {
   states = this->read_slow_path();
   EXPECT_EQ(states[1].answers, std::nullopt);
   EXPECT_EQ(states[2].answers, this->answers_of(7));
+
+  states = this->read_slow_path(this->vf1);
+  ASSERT_EQ(states.size(), 1U);
+  EXPECT_EQ(states[0].port, this->vf1);
+  EXPECT_EQ(states[0].answers, this->answers_of(7));
 }
 
 TYPED_TEST_P(EswitchContract, RefusedAnswersLeaveTheOldOnes) {

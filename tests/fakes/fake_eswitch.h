@@ -86,13 +86,17 @@ class FakeEswitch : public dataplane::Eswitch {
     co_return responder_.set_answers(port, std::move(answers), {});
   }
 
-  Task<std::vector<dataplane::SlowPathState>> read_slow_path() override {
+  Task<std::vector<dataplane::SlowPathState>> read_slow_path(
+      std::optional<dataplane::EswitchPort> only) override {
+    if (only && only->number() > function_count_)
+      co_return fail(Code::kNotFound, "PORT_UNKNOWN", "there is no such port");
     std::vector<dataplane::SlowPathState> states(1);  // the uplink
     for (std::uint16_t i = 0; i < function_count_; ++i) {
       const auto port = dataplane::EswitchPort::function(i);
       states.push_back(
           {.port = port, .answers = responder_.answers(port), .counters = responder_.counters(port)});
     }
+    if (only) states = {states[only->number()]};
     co_return states;
   }
 

@@ -127,13 +127,14 @@ TEST(Restart, AnswersOfPortsAreAdoptedAndThoseOfNobodyGo) {
     Life(host).set_up();
   }
   const auto answers =
-      run_until_done(*std::make_unique<asio::io_context>(), host.eswitch.read_slow_path()).value();
+      run_until_done(*std::make_unique<asio::io_context>(), host.eswitch.read_slow_path(std::nullopt))
+          .value();
   asio::io_context io;
   EXPECT_TRUE(
       run_until_done(io, host.eswitch.set_answers(dataplane::EswitchPort::function(2), answers[1].answers)));
   Life life(host);
   EXPECT_TRUE(life.start());
-  const auto now = life.run(host.eswitch.read_slow_path()).value();
+  const auto now = life.run(host.eswitch.read_slow_path(std::nullopt)).value();
   EXPECT_EQ(now[1].answers, answers[1].answers);
   EXPECT_TRUE(now[1].answers);
   EXPECT_FALSE(now[3].answers);

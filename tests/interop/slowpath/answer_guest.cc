@@ -34,7 +34,7 @@ Result<void> serve(const std::string& netdev) {
 
   std::cout << "ready" << std::endl;
   for (std::string line; std::getline(std::cin, line);) {
-    const auto states = testing::run_until_done(loop, (*eswitch)->read_slow_path());
+    const auto states = testing::run_until_done(loop, (*eswitch)->read_slow_path(std::nullopt));
     if (!states) return pass(states);
     const SlowPathState& state = states->at(guest.number());
     for (std::size_t i = 0; i < slowpath::kOutcomeCount; ++i) {
