@@ -38,6 +38,8 @@ void read_eswitch(const toml::value& root, Config& config, Error& error) {
     eswitch.complain("kind", "must be \"embedded\" or \"remote\"");
   if (is_remote) config.eswitch.socket = eswitch.required_string("socket");
   config.eswitch.functions = static_cast<std::uint16_t>(eswitch.integer("functions", 4, 1, kMaxFunctions));
+  config.eswitch.unbacked_functions =
+      static_cast<std::uint16_t>(eswitch.integer("unbacked_functions", 0, 0, kMaxUnbackedFunctions));
   config.eswitch.socket_dir = eswitch.required_string("socket_dir");
   if (is_remote) return;
   config.eswitch.hugepages = eswitch.boolean("hugepages", false);

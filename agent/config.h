@@ -28,6 +28,7 @@ struct Config {
     std::string kind = "embedded";  // or "remote": berth-eswitchd holds it
     std::filesystem::path socket;   // of berth-eswitchd; only "remote"
     std::uint16_t functions = 0;
+    std::uint16_t unbacked_functions = 0;  // for measurements: VMs attached there get no packets
     std::filesystem::path socket_dir;
     bool hugepages = false;
     // Which of mlx5's engines the rules are made for: "sws" (synchronous rte_flow) or "hws" (templates).

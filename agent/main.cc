@@ -75,6 +75,14 @@ std::vector<host::Function> make_functions(const agent::Config& config) {
     const auto socket = dataplane::dpdk::function_socket(config.eswitch.socket_dir, i);
     functions.push_back({.index = i, .socket = socket.string()});
   }
+  for (std::uint16_t i = 0; i < config.eswitch.unbacked_functions; ++i) {
+    const auto index = static_cast<std::uint16_t>(config.eswitch.functions + i);
+    functions.push_back({.index = index, .socket = {}, .is_unbacked = true});
+  }
+  if (config.eswitch.unbacked_functions != 0) {
+    log_event(LogLevel::kWarning, "unbacked functions: VMs attached there get no packets",
+              {{"count", config.eswitch.unbacked_functions}});
+  }
   return functions;
 }
 
@@ -82,6 +90,7 @@ Result<std::unique_ptr<EmbeddedEswitch>> open_embedded(const agent::Config& conf
   const auto options =
       dataplane::dpdk::prepare_ports({.device = config.underlay.device,
                                       .functions = config.eswitch.functions,
+                                      .unbacked_functions = config.eswitch.unbacked_functions,
                                       .socket_dir = config.eswitch.socket_dir,
                                       .use_hugepages = config.eswitch.hugepages,
                                       .steering = dataplane::dpdk::steering_called(config.eswitch.steering)});
@@ -221,10 +230,15 @@ class Daemon {
   Task<void> check_ports() {
     const auto ports = co_await eswitch_.read_ports();
     if (!ports) co_return pass(ports);
-    if (ports->size() == config_.eswitch.functions + 1U) co_return Result<void>();
-    co_return fail(Code::kFailedPrecondition, "PORTS_DIFFER",
-                   fmt::format("the eSwitch has {} functions, the configuration {}", ports->size() - 1,
-                               config_.eswitch.functions));
+    const auto unbacked =
+        static_cast<std::size_t>(std::ranges::count_if(*ports, &dataplane::PortState::is_unbacked));
+    const std::size_t functions = ports->size() - 1 - unbacked;
+    if (functions == config_.eswitch.functions && unbacked == config_.eswitch.unbacked_functions)
+      co_return Result<void>();
+    co_return fail(
+        Code::kFailedPrecondition, "PORTS_DIFFER",
+        fmt::format("the eSwitch has {} functions and {} unbacked ones, the configuration {} and {}",
+                    functions, unbacked, config_.eswitch.functions, config_.eswitch.unbacked_functions));
   }
 
   Result<void> listen() {

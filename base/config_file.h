@@ -17,6 +17,8 @@ namespace berth {
 // Port ids of a software eSwitch with its backing devices fill DPDK's table of 32 ethdevs: the uplink twice
 // and every function twice.
 constexpr std::int64_t kMaxFunctions = 15;
+// Functions without a device are for measurements only; their digests fit one message of the rule holder.
+constexpr std::int64_t kMaxUnbackedFunctions = 10240;
 
 // NOT_FOUND (BAD_CONFIG) when it cannot be read.
 Result<std::string> read_config_file(const std::filesystem::path& file);

@@ -35,6 +35,8 @@ Result<Config> parse_config(const std::string& text, const std::string& name) {
   {
     Section eswitch(*root, "eswitch", error);
     config.eswitch.functions = static_cast<std::uint16_t>(eswitch.integer("functions", 4, 1, kMaxFunctions));
+    config.eswitch.unbacked_functions =
+        static_cast<std::uint16_t>(eswitch.integer("unbacked_functions", 0, 0, kMaxUnbackedFunctions));
     config.eswitch.socket_dir = eswitch.required_string("socket_dir");
     config.eswitch.hugepages = eswitch.boolean("hugepages", false);
     config.eswitch.steering = eswitch.string("steering", "sws");

@@ -19,6 +19,7 @@ struct Config {
   } underlay;
   struct Eswitch {
     std::uint16_t functions = 0;
+    std::uint16_t unbacked_functions = 0;  // for measurements: VMs attached there get no packets
     std::filesystem::path socket_dir;
     bool hugepages = false;
     std::string steering = "sws";  // or "hws": mlx5's two engines

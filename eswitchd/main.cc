@@ -53,6 +53,7 @@ Result<void> serve(const eswitchd::Config& config) {
   const auto options =
       dataplane::dpdk::prepare_ports({.device = config.underlay.device,
                                       .functions = config.eswitch.functions,
+                                      .unbacked_functions = config.eswitch.unbacked_functions,
                                       .socket_dir = config.eswitch.socket_dir,
                                       .use_hugepages = config.eswitch.hugepages,
                                       .steering = dataplane::dpdk::steering_called(config.eswitch.steering)});

@@ -17,6 +17,9 @@ namespace berth::host {
 struct Function {
   std::uint16_t index = 0;  // vf<index>
   std::string socket;       // vhost-user: the listening unix socket
+  // The eSwitch has rules for it, and no VM can ever be behind it. Made for measurements, by a key of the
+  // configuration that says so.
+  bool is_unbacked = false;
 };
 
 enum class StepStatus : std::uint8_t { kDone, kNotApplicable };

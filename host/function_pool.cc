@@ -9,21 +9,19 @@ namespace berth::host {
 
 FunctionPool::FunctionPool(std::vector<Function> functions) {
   for (Function& function : functions) slots_.push_back({.function = std::move(function)});
+  for (const Slot& slot : slots_) free_.insert(rank(slot));
 }
 
 Result<Function> FunctionPool::lease() {
-  Slot* best = nullptr;
-  for (Slot& slot : slots_) {
-    if (slot.state == State::kFree && (best == nullptr || slot.freed_at < best->freed_at)) best = &slot;
-  }
-  if (best == nullptr) {
+  if (free_.empty()) {
     const std::size_t quarantined_count = quarantined().size();
     return fail(Code::kResourceExhausted, "NO_FREE_FUNCTION",
                 fmt::format("all {} functions are in use: {} leased, {} quarantined", slots_.size(),
                             slots_.size() - quarantined_count, quarantined_count));
   }
-  best->state = State::kLeased;
-  return best->function;
+  Slot& best = slots_[std::get<2>(*free_.begin())];
+  take(best);
+  return best.function;
 }
 
 Result<Function> FunctionPool::lease(std::uint16_t index) {
@@ -34,7 +32,7 @@ Result<Function> FunctionPool::lease(std::uint16_t index) {
   Slot& slot = slots_[index];
   if (slot.state != State::kFree)
     return fail(Code::kAlreadyExists, "FUNCTION_TAKEN", fmt::format("vf{} is taken", index));
-  slot.state = State::kLeased;
+  take(slot);
   return slot.function;
 }
 
@@ -61,9 +59,15 @@ std::vector<std::uint16_t> FunctionPool::quarantined() const {
   return found;
 }
 
+void FunctionPool::take(Slot& slot) {
+  free_.erase(rank(slot));
+  slot.state = State::kLeased;
+}
+
 void FunctionPool::free_slot(Slot& slot) {
   slot.state = State::kFree;
   slot.freed_at = ++releases_;
+  free_.insert(rank(slot));
 }
 
 }  // namespace berth::host

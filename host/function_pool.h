@@ -6,7 +6,9 @@
 #include "host/function_driver.h"
 
 #include <cstdint>
+#include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace berth::host {
@@ -16,8 +18,8 @@ class FunctionPool {
   // `functions` in order of index.
   explicit FunctionPool(std::vector<Function> functions);
 
-  // The free function that has rested longest. RESOURCE_EXHAUSTED (NO_FREE_FUNCTION) when all are
-  // taken, naming how many are leased and quarantined.
+  // The free function that has rested longest; an unbacked one only when there is no other.
+  // RESOURCE_EXHAUSTED (NO_FREE_FUNCTION) when all are taken, naming how many are leased and quarantined.
   Result<Function> lease();
   // Takes a certain function, for what a former process of ours had leased. NOT_FOUND (FUNCTION_UNKNOWN)
   // when there is none of this number, ALREADY_EXISTS (FUNCTION_TAKEN) when it is not free.
@@ -37,9 +39,15 @@ class FunctionPool {
     State state = State::kFree;
     std::uint64_t freed_at = 0;  // counts releases
   };
+  // What lease() takes first, comes first.
+  static std::tuple<bool, std::uint64_t, std::uint16_t> rank(const Slot& slot) {
+    return {slot.function.is_unbacked, slot.freed_at, slot.function.index};
+  }
+  void take(Slot& slot);
   void free_slot(Slot& slot);
 
   std::vector<Slot> slots_;
+  std::set<std::tuple<bool, std::uint64_t, std::uint16_t>> free_;  // their ranks
   std::uint64_t releases_ = 0;
 };
 

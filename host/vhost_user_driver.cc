@@ -14,6 +14,10 @@ std::unexpected<Error> still_connected(const Function& function) {
               fmt::format("vf{}: a guest is connected to {}", function.index, function.socket));
 }
 
+StepOutcome nothing_behind() {
+  return {StepStatus::kNotApplicable, "not applicable: unbacked function"};
+}
+
 Task<StepOutcome> not_applicable() {
   co_return StepOutcome{StepStatus::kNotApplicable, "not applicable: port kind vhost-user"};
 }
@@ -22,6 +26,7 @@ Task<StepOutcome> not_applicable() {
 
 // The MAC is the guest's to set; what keeps it honest is the eSwitch's admit table.
 Task<StepOutcome> VhostUserDriver::prepare(PrepareArgs args) {
+  if (args.function.is_unbacked) co_return nothing_behind();
   const auto connections = count_connections(args.function.socket);
   if (!connections) co_return pass(connections);
   if (*connections != 0) co_return still_connected(args.function);
@@ -45,6 +50,7 @@ Task<StepOutcome> VhostUserDriver::unbind(Function) {
 }
 
 Task<StepOutcome> VhostUserDriver::reset(Function function) {
+  if (function.is_unbacked) co_return nothing_behind();
   const auto give_up = std::chrono::steady_clock::now() + disconnect_wait_;
   while (true) {
     const auto connections = count_connections(function.socket);

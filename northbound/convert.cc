@@ -80,7 +80,8 @@ v1::Attachment to_message(const agent::Attachment& attachment) {
   interface.set_max_rate_from_vm(attachment.intent.rates.from_vm);
   interface.set_max_rate_to_vm(attachment.intent.rates.to_vm);
   message.set_state(to_message(attachment.state));
-  message.mutable_port()->set_kind(v1::Port::VHOST_USER);
+  message.mutable_port()->set_kind(attachment.function.is_unbacked ? v1::Port::UNBACKED
+                                                                   : v1::Port::VHOST_USER);
   message.mutable_port()->set_function(fmt::format("vf{}", attachment.function.index));
   message.mutable_port()->set_socket(attachment.function.socket);
   return message;

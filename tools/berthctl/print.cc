@@ -37,10 +37,13 @@ const char* kind_text(const v1::Operation& operation) {
   return operation.kind() == v1::Operation::ATTACH ? "attach" : "detach";
 }
 
+const char* kind_text(const v1::Port& port) {
+  if (port.kind() == v1::Port::UNBACKED) return "unbacked";
+  return port.kind() == v1::Port::VHOST_USER ? "vhost-user" : "unknown";
+}
+
 json::object to_json(const v1::Port& port) {
-  return {{"kind", port.kind() == v1::Port::VHOST_USER ? "vhost-user" : "unknown"},
-          {"function", port.function()},
-          {"socket", port.socket()}};
+  return {{"kind", kind_text(port)}, {"function", port.function()}, {"socket", port.socket()}};
 }
 
 json::object to_json(const v1::HeldRule& rule) {

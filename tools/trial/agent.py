@@ -23,6 +23,7 @@ vtep = "{vtep}"
 [eswitch]
 {eswitch}
 functions = {functions}
+unbacked_functions = {unbacked}
 socket_dir = "{folder}/vhost"
 
 [log]
@@ -36,7 +37,7 @@ socket = "{folder}/eswitch.sock"
 """
 STATE = """
 [agent]
-state_dir = "{folder}/state"
+state_dir = "{state}"
 """
 
 HOLDER_CONFIG = """\
@@ -49,6 +50,7 @@ vtep = "{vtep}"
 
 [eswitch]
 functions = {functions}
+unbacked_functions = {unbacked}
 socket_dir = "{folder}/vhost"
 """
 
@@ -63,9 +65,11 @@ class CallError(TrialError):
 
 
 class Agent:
-    """With `eswitchd`, the eSwitch is in that program, and berthd has a memory: both may be killed and started."""
+    """With `eswitchd`, the eSwitch is in that program, and berthd has a memory: both may be killed and started.
+    `state`: the folder of that memory, should it lie elsewhere, or berthd have one without eswitchd."""
 
-    def __init__(self, world, berthd, berthctl, certs_tool, level="info", functions=4, eswitchd=None):
+    def __init__(self, world, berthd, berthctl, certs_tool, level="info", functions=4, eswitchd=None, unbacked=0,
+                 state=None):
         self.world = world
         self.berthd = berthd
         self.berthctl = berthctl
@@ -77,11 +81,13 @@ class Agent:
         eswitch = (REMOTE if eswitchd else EMBEDDED).format(folder=folder)
         self.config.write_text(CONFIG.format(port=0, folder=folder, trust_domain=TRUST_DOMAIN, eswitch=eswitch,
                                              uplink=UPLINK, vtep=world.host_vtep, level=level,
-                                             functions=functions))
+                                             functions=functions, unbacked=unbacked))
         self.functions = functions
-        if eswitchd:
+        self.unbacked = unbacked
+        if eswitchd or state:
             with open(self.config, "a") as file:
-                file.write(STATE.format(folder=folder))
+                file.write(STATE.format(state=state or folder / "state"))
+        if eswitchd:
             self.start_holder()
         self.start()
 
@@ -91,7 +97,7 @@ class Agent:
     def start_holder(self):
         config = self.world.folder / "eswitchd.toml"
         config.write_text(HOLDER_CONFIG.format(folder=self.world.folder, uplink=UPLINK, vtep=self.world.host_vtep,
-                                               functions=self.functions))
+                                               functions=self.functions, unbacked=self.unbacked))
         self.holder = self.world.spawn("eswitchd", [self.eswitchd, "--config", config], netns=self.world.host)
         self.holder.wait_for(r"ready.* socket=")
 

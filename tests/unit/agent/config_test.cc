@@ -34,6 +34,7 @@ TEST(Config, ReadsWhatIsThereAndFillsInTheRest) {
   EXPECT_EQ(config->eswitch.functions, 2);
   EXPECT_EQ(config->underlay.vtep.str(), "192.0.2.1");
   EXPECT_EQ(config->attach.vpc_wait_ms, 1000U);
+  EXPECT_EQ(config->eswitch.unbacked_functions, 0) << "nobody gets one who has not asked for it";
 }
 
 TEST(Config, NamesTheKeyThatIsWrong) {
@@ -41,6 +42,7 @@ TEST(Config, NamesTheKeyThatIsWrong) {
       {"listen =", "lisen =", "api.listen"},
       {"functions = 2", "functions = 16", "eswitch.functions"},
       {"functions = 2", "functions = \"2\"", "eswitch.functions"},
+      {"functions = 2", "unbacked_functions = 10241", "eswitch.unbacked_functions"},
       {"\"192.0.2.1\"", "\"ff02::1\"", "underlay.vtep"},
       {"functions = 2", "funktions = 2", "eswitch.funktions"},
       {"[eswitch]", "[eswich]", "eswich"},

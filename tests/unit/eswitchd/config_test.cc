@@ -25,6 +25,7 @@ TEST(EswitchdConfig, ReadsWhatIsThere) {
   EXPECT_EQ(config->socket, "/run/berth/eswitch.sock");
   EXPECT_EQ(config->underlay.device, "eth9");
   EXPECT_EQ(config->eswitch.functions, 2);
+  EXPECT_EQ(config->eswitch.unbacked_functions, 0);
   EXPECT_FALSE(config->eswitch.hugepages);
 }
 
@@ -33,6 +34,7 @@ TEST(EswitchdConfig, NamesTheKeyThatIsWrong) {
   for (const auto& [text, key] : std::vector<std::pair<std::string, std::string>>{
            {good + "[api]\n", "api"},
            {good + "hugepages = 3\n", "eswitch.hugepages"},
+           {good + "unbacked_functions = 10241\n", "eswitch.unbacked_functions"},
            {good + "[log]\nlevel = \"loud\"\n", "log.level"},
            {"[holder]\n" + good.substr(good.find("[underlay]")), "holder.socket"}}) {
     const auto config = parse_config(text, "test.toml");
