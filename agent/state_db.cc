@@ -1,14 +1,13 @@
 #include "agent/state_db.h"
 
+#include "agent/group_commit.h"
 #include "agent/sqlite.h"
 #include "agent/vpc_blob.h"
-#include "base/offload.h"
 
 #include <algorithm>
 #include <optional>
 #include <utility>
 
-#include <boost/asio/thread_pool.hpp>
 #include <fmt/ranges.h>
 
 namespace berth::agent {
@@ -142,12 +141,12 @@ class StateDb::Impl {
  public:
   explicit Impl(SqliteDatabase opened, std::filesystem::path in)
       : database(std::move(opened)), folder(std::move(in)) {}
-  ~Impl() { writer.join(); }
 
   Result<void> prepare();
   Result<void> read_attachments(SavedState& state);
   Result<void> read_vpcs(SavedState& state);
   Result<void> read_next_hops(SavedState& state);
+  // In a transaction of the caller's.
   Result<void> save(const SavedAttachment& saved);
   Result<void> erase(const AttachmentId& id);
   Result<void> save_vpcs(const dataplane::VpcSet& vpcs, const std::set<VpcId>& changed,
@@ -156,7 +155,7 @@ class StateDb::Impl {
 
   SqliteDatabase database;
   std::filesystem::path folder;
-  asio::thread_pool writer{1};
+  GroupCommit writer{database};
 };
 
 StateDb::StateDb() = default;
@@ -262,8 +261,7 @@ Result<void> StateDb::Impl::read_next_hops(SavedState& state) {
 
 Task<void> StateDb::save(SavedAttachment attachment) {
   if (!impl_) co_return Result<void>();
-  co_return co_await offload(
-      impl_->writer.get_executor(),
+  co_return co_await impl_->writer.write(
       [impl = impl_.get(), saved = std::move(attachment)] { return impl->save(saved); });
 }
 
@@ -295,8 +293,8 @@ Result<void> StateDb::Impl::save(const SavedAttachment& saved) {
 
 Task<void> StateDb::erase(AttachmentId attachment) {
   if (!impl_) co_return Result<void>();
-  co_return co_await offload(impl_->writer.get_executor(),
-                             [impl = impl_.get(), id = std::move(attachment)] { return impl->erase(id); });
+  co_return co_await impl_->writer.write(
+      [impl = impl_.get(), id = std::move(attachment)] { return impl->erase(id); });
 }
 
 Result<void> StateDb::Impl::erase(const AttachmentId& id) {
@@ -309,15 +307,13 @@ Result<void> StateDb::Impl::erase(const AttachmentId& id) {
 Task<void> StateDb::save_vpcs(std::shared_ptr<const dataplane::VpcSet> vpcs, std::set<VpcId> changed,
                               std::uint64_t version) {
   if (!impl_) co_return Result<void>();
-  co_return co_await offload(impl_->writer.get_executor(),
-                             [impl = impl_.get(), vpcs = std::move(vpcs), changed = std::move(changed),
-                              version] { return impl->save_vpcs(*vpcs, changed, version); });
+  co_return co_await impl_->writer.write([impl = impl_.get(), vpcs = std::move(vpcs),
+                                          changed = std::move(changed),
+                                          version] { return impl->save_vpcs(*vpcs, changed, version); });
 }
 
 Result<void> StateDb::Impl::save_vpcs(const dataplane::VpcSet& vpcs, const std::set<VpcId>& changed,
                                       std::uint64_t version) {
-  Transaction transaction(database);
-  if (auto begun = transaction.begin(); !begun) return begun;
   auto put = database.prepare("INSERT OR REPLACE INTO vpcs VALUES (?1, ?2)");
   if (!put) return pass(put);
   auto remove = database.prepare("DELETE FROM vpcs WHERE id = ?1");
@@ -331,27 +327,23 @@ Result<void> StateDb::Impl::save_vpcs(const dataplane::VpcSet& vpcs, const std::
   }
   auto push = database.prepare("INSERT OR REPLACE INTO push VALUES (1, ?1)");
   if (!push) return pass(push);
-  if (auto written = push->bind(static_cast<std::int64_t>(version)).run(); !written) return written;
-  return transaction.commit();
+  return push->bind(static_cast<std::int64_t>(version)).run();
 }
 
 Task<void> StateDb::save_next_hops(std::map<IpAddress, MacAddress> next_hops) {
   if (!impl_) co_return Result<void>();
-  co_return co_await offload(impl_->writer.get_executor(), [impl = impl_.get(), hops = std::move(next_hops)] {
-    return impl->save_next_hops(hops);
-  });
+  co_return co_await impl_->writer.write(
+      [impl = impl_.get(), hops = std::move(next_hops)] { return impl->save_next_hops(hops); });
 }
 
 Result<void> StateDb::Impl::save_next_hops(const std::map<IpAddress, MacAddress>& next_hops) {
-  Transaction transaction(database);
-  if (auto begun = transaction.begin(); !begun) return begun;
   if (auto emptied = database.execute("DELETE FROM next_hops"); !emptied) return emptied;
   auto put = database.prepare("INSERT INTO next_hops VALUES (?1, ?2)");
   if (!put) return pass(put);
   for (const auto& [vtep, mac] : next_hops) {
     if (auto written = put->bind(vtep.str()).bind(mac.str()).run(); !written) return written;
   }
-  return transaction.commit();
+  return {};
 }
 
 }  // namespace berth::agent
