@@ -3,6 +3,7 @@
 #include "dataplane/pipeline.h"
 
 #include <algorithm>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -46,7 +47,8 @@ Result<std::uint32_t> check_intent(const AttachIntent& intent, const UnderlayLim
 }
 
 Result<void> check_against_vpc(const AttachIntent& intent, const dataplane::Vpc& vpc,
-                               std::span<const Attachment> local, const IpAddress& own_vtep) {
+                               std::span<const Attachment> local, const dataplane::MappingIndex& mappings,
+                               const IpAddress& own_vtep) {
   for (const IpAddress& ip : intent.ips) {
     const auto subnet = find_subnet(vpc, ip);
     if (!subnet) {
@@ -73,7 +75,7 @@ Result<void> check_against_vpc(const AttachIntent& intent, const dataplane::Vpc&
                    fmt::format("{} in VPC {} is that of VM {}", intent.mac, vpc.id, other.intent.vm));
     }
   }
-  for (const dataplane::Mapping& mapping : vpc.mappings) {
+  for (const dataplane::Mapping& mapping : mappings.find(intent.ips, intent.mac)) {
     if (mapping.vtep == own_vtep) continue;
     if (has_ip(intent, mapping.ip)) {
       return taken("IP_TAKEN", fmt::format("{} in VPC {} is at {}", mapping.ip, vpc.id, mapping.vtep));
@@ -89,6 +91,7 @@ std::vector<dataplane::ResourceError> check_push(const dataplane::VpcSet& vpcs,
                                                  std::span<const Attachment> local,
                                                  const IpAddress& own_vtep) {
   std::vector<dataplane::ResourceError> found;
+  std::map<VpcId, dataplane::MappingIndex> mappings;
   for (const Attachment& attachment : local) {
     if (attachment.is_withdrawn) continue;
     const AttachIntent& intent = attachment.intent;
@@ -101,7 +104,8 @@ std::vector<dataplane::ResourceError> check_push(const dataplane::VpcSet& vpcs,
       continue;
     }
     // The VM itself is no conflict; everybody else in the new VPC may be.
-    const auto fits = check_against_vpc(intent, *vpc->second, {}, own_vtep);
+    const auto& index = mappings.try_emplace(intent.vpc, *vpc->second).first->second;
+    const auto fits = check_against_vpc(intent, *vpc->second, {}, index, own_vtep);
     if (!fits) {
       Error error = fits.error();
       error.code = Code::kFailedPrecondition;

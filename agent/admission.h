@@ -3,6 +3,7 @@
 
 #include "agent/attachment.h"
 #include "base/error.h"
+#include "dataplane/mapping_index.h"
 #include "dataplane/vpc.h"
 #include "dataplane/vpc_check.h"
 
@@ -25,10 +26,12 @@ struct UnderlayLimits {
 // (which is at least kMinMtuBytes and the tunnel's headers). Returns the MTU that the VM gets.
 Result<std::uint32_t> check_intent(const AttachIntent& intent, const UnderlayLimits& underlay);
 
-// The intent against its VPC and the VMs that are in it: on this host (`local`) and on others (the
-// VPC's mappings, except those that point to `own_vtep`).
+// The intent against its VPC and the VMs that are in it: on this host (`local`: at least
+// AttachmentStore::rivals_of()) and on others (`mappings`: the VPC's; those that point to `own_vtep` do not
+// count).
 Result<void> check_against_vpc(const AttachIntent& intent, const dataplane::Vpc& vpc,
-                               std::span<const Attachment> local, const IpAddress& own_vtep);
+                               std::span<const Attachment> local, const dataplane::MappingIndex& mappings,
+                               const IpAddress& own_vtep);
 
 // Mappings and routes of `vpc` whose tunnel endpoint this host cannot reach at all: its own is of the other
 // family.

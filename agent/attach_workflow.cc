@@ -101,9 +101,10 @@ Task<StepOutcome> AttachWorkflow::resolve() {
   const auto earlier = services_.operations.find_request(intent_.request, fingerprint_);
   if (!earlier) co_return pass(earlier);
   if (*earlier != nullptr) co_return fail(Code::kAborted, "", "a retry of the same request was faster");
-  const auto local = services_.attachments.list_in(intent_.vpc);
-  const auto fits = check_against_vpc(intent_, *services_.vpcs.find(intent_.vpc), local,
-                                      services_.reconciler.underlay().vtep);
+  const auto rivals = services_.attachments.rivals_of(intent_);
+  const auto fits =
+      check_against_vpc(intent_, *services_.vpcs.find(intent_.vpc), rivals,
+                        services_.vpcs.mappings_of(intent_.vpc), services_.reconciler.underlay().vtep);
   if (!fits) co_return pass(fits);
   auto function = services_.functions.lease();
   if (!function) co_return pass(function);

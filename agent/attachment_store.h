@@ -26,9 +26,23 @@ class AttachmentStore {
   std::vector<Attachment> list() const;  // by id
   // Those that hold their addresses in `vpc`: all but the quarantined whose rules are gone.
   std::vector<Attachment> list_in(const VpcId& vpc) const;
+  // Those of list_in() that share the VM, an address or the MAC with `intent`. Costs the same however many
+  // there are.
+  std::vector<Attachment> rivals_of(const AttachIntent& intent) const;
 
  private:
+  // What no two attachments of a VPC may share. Withdrawn ones may stand beside who came after them.
+  struct Claims {
+    std::multimap<VmId, const Attachment*> vms;
+    std::multimap<IpAddress, const Attachment*> ips;
+    std::multimap<MacAddress, const Attachment*> macs;
+  };
+
+  // LIFETIME: the pointers are to attachments_, whose nodes stay where they are. Ids, intents and functions
+  // do not change while they are here.
   std::map<AttachmentId, Attachment> attachments_;
+  std::map<dataplane::EswitchPort, const Attachment*> by_port_;
+  std::map<VpcId, Claims> claims_;
 };
 
 inline dataplane::EswitchPort port_of(const Attachment& attachment) {

@@ -26,4 +26,20 @@ std::shared_ptr<const dataplane::VpcSet> VpcStore::number(const dataplane::VpcSe
   return numbered;
 }
 
+// Only those that changed are indexed anew: the others are the same objects.
+void VpcStore::accept(std::uint64_t version) {
+  accepted_ = staged_;
+  std::erase_if(indexed_, [&](const auto& entry) { return !accepted_->contains(entry.first); });
+  for (const auto& [id, vpc] : *accepted_) {
+    const auto known = indexed_.find(id);
+    if (known == indexed_.end()) {
+      indexed_.emplace(id, vpc);
+    } else if (known->second.vpc != vpc) {
+      known->second = Indexed(vpc);
+    }
+  }
+  version_ = version;
+  changed_.notify_all();
+}
+
 }  // namespace berth::agent

@@ -2,10 +2,13 @@
 #pragma once
 
 #include "base/signal.h"
+#include "dataplane/mapping_index.h"
 #include "dataplane/vpc_check.h"
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <utility>
 
 namespace berth::agent {
 
@@ -20,6 +23,8 @@ class VpcStore {
   // nullptr when unknown. LIFETIME: until the next accept().
   const dataplane::Vpc* find(const VpcId& id) const { return find_in(*accepted_, id); }
   const dataplane::VpcSet& all() const { return *accepted_; }
+  // Of a VPC that is known. LIFETIME: until the next accept().
+  const dataplane::MappingIndex& mappings_of(const VpcId& id) const { return indexed_.at(id).mappings; }
   std::shared_ptr<const dataplane::VpcSet> snapshot() const { return accepted_; }
 
   // `vpcs` as they would follow the accepted ones: a VPC whose policy is another one gets the next number
@@ -32,11 +37,7 @@ class VpcStore {
   void unstage() { staged_ = accepted_; }
   const dataplane::Vpc* find_staged(const VpcId& id) const { return find_in(*staged_, id); }
 
-  void accept(std::uint64_t version) {
-    accepted_ = staged_;
-    version_ = version;
-    changed_.notify_all();
-  }
+  void accept(std::uint64_t version);
   // What a former process of ours had accepted.
   void restore(std::shared_ptr<const dataplane::VpcSet> vpcs, std::uint64_t version) {
     stage(std::move(vpcs));
@@ -51,8 +52,15 @@ class VpcStore {
     return found == vpcs.end() ? nullptr : found->second.get();
   }
 
+  struct Indexed {
+    explicit Indexed(std::shared_ptr<const dataplane::Vpc> of) : vpc(std::move(of)), mappings(*vpc) {}
+    std::shared_ptr<const dataplane::Vpc> vpc;
+    dataplane::MappingIndex mappings;
+  };
+
   std::shared_ptr<const dataplane::VpcSet> accepted_ = std::make_shared<const dataplane::VpcSet>();
   std::shared_ptr<const dataplane::VpcSet> staged_ = accepted_;
+  std::map<VpcId, Indexed> indexed_;  // the accepted ones
   std::uint64_t version_ = 0;
   Signal changed_;
 };
