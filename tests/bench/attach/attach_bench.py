@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """How long an attach takes, and whether that depends on what is there already.
 
-    bench_attach [--json] [--quick] [--scale]
+    bench_attach [--json] [--most ATTACHMENTS] [--mappings N]... [--remote] [--state FOLDER]
 
 A real berthd, with its state on a disk and the software eSwitch in it, driven over gRPC and mutual TLS by
 attach_load. The VMs are attached to unbacked functions (docs/bench.md): everything of the network part is
@@ -15,6 +15,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -27,9 +28,71 @@ from trial.world import World, what_is_missing  # noqa: E402
 MAPPINGS = (0, 1000, 100000)
 PRESENT = (0, 1000, 9000)  # attachments that are there before
 AT_ONCE = (256, 1000)
-ONE_BY_ONE = 200
+ROUNDS = 3
+ALONE = 100  # attaches of a visit to a cell that have the agent to themselves
+FILL = 256  # in flight, where nothing is measured
 FUNCTIONS = 10240
 WARM_UP = 50
+
+
+class Host:
+    """A berthd with so many mappings, and what was measured on it."""
+
+    def __init__(self, bench, ends, mappings):
+        self.mappings = mappings
+        self.present = 0
+        world = ends.enter_context(World(f"attach{os.getpid()}m{mappings}"))
+        self.agent = bench.programs.agent(world, bench.folder / f"state-{mappings}", FUNCTIONS,
+                                          remote=bench.options.remote)
+        go_first(self.agent.child.pid)
+        self.agent.wait_ready()
+        self.load = Load(world, bench.programs.attach_load, self.agent)
+        push(self.load, mappings)
+        self.attach_and_detach(WARM_UP, 1)
+
+    def attach_and_detach(self, count, in_flight):
+        done = self.load.ask("attach", count, in_flight)
+        self.load.ask("detach", count, FILL)
+        return done
+
+    def bring_to(self, present):
+        difference = present - self.present
+        if difference:
+            self.load.ask("attach" if difference > 0 else "detach", abs(difference), FILL)
+        self.present = present
+
+
+class Cell:
+    """Attaches beside so many mappings and attachments."""
+
+    def __init__(self):
+        self.alone = []  # micros of attaches that had the agent to themselves
+        self.steps = {}  # the same, of each step
+        self.at_once = {}  # in flight -> list of (seconds, micros)
+        self.relative = []  # of each visit: the median here, over that of all hosts in the same minute
+
+    def add(self, done):
+        self.alone += done["network_micros"]
+        for name, micros in done["step_micros"].items():
+            self.steps.setdefault(name, []).extend(micros)
+
+    def without_journal(self):
+        """What the steps took; the journal is written between them."""
+        names = [name for name in self.steps if name != "report"]
+        return [sum(self.steps[name][at] for name in names) for at in range(len(self.alone))]
+
+    def figures(self):
+        found = {**milliseconds(self.alone),
+                 "without_journal_p50_ms": round(statistics.median(self.without_journal()) / 1000, 3),
+                 "step_p50_ms": {name: round(statistics.median(micros) / 1000, 3)
+                                 for name, micros in self.steps.items()}}
+        for count, runs in self.at_once.items():
+            micros = [one for _, all_micros in runs for one in all_micros]
+            seconds = [run[0] for run in runs]
+            found[f"at_once_{count}"] = {"seconds": [round(one, 3) for one in seconds],
+                                         "attaches_per_s": round(count / statistics.median(seconds)),
+                                         **milliseconds(micros)}
+        return found
 
 
 class Bench:
@@ -37,61 +100,71 @@ class Bench:
         self.options = options
         self.programs = programs
         self.folder = folder
-        self.cells = []
-        self.alone = []  # network micros of every attach that was alone
+        self.cells = {}
+        self.memory = {}
 
-    def measure(self, load, mappings, present, in_flight):
-        count = max(in_flight, ONE_BY_ONE if in_flight == 1 else 0)
-        done = load.ask("attach", count, in_flight)
-        load.ask("detach", count, 256)
-        micros = done["network_micros"]
-        steps = {name: round(statistics.median(values) / 1000, 3) for name, values in done["step_micros"].items()}
-        cell = {"mappings": mappings, "attachments": present, "in_flight": in_flight, "count": count,
-                "seconds": round(done["seconds"], 4), "attaches_per_s": round(count / done["seconds"], 1),
-                **milliseconds(micros), "step_p50_ms": steps}
-        self.cells.append(cell)
-        if in_flight == 1:
-            self.alone += micros
-        progress(json.dumps({key: value for key, value in cell.items() if key != "step_p50_ms" or in_flight == 1}))
+    def play(self):
+        """All hosts in turn, and each with another number of attachments: whatever else the machine does meets every
+        cell alike."""
+        with ExitStack() as ends:
+            hosts = [Host(self, ends, mappings) for mappings in self.options.mappings or MAPPINGS]
+            levels = [level for level in PRESENT if level <= self.options.most]
+            for visit in range(ROUNDS * len(levels)):
+                for number, host in enumerate(hosts):
+                    host.bring_to(levels[(visit + number) % len(levels)])
+                self.visit(hosts)
+            for host in hosts:
+                host.bring_to(levels[-1])
+                self.memory[host.mappings] = memory_mib(host.agent.child.pid)
 
-    def play(self, mappings):
-        state = self.folder / f"state-{mappings}"
-        with World(f"attach{os.getpid()}") as world:
-            agent = self.programs.agent(world, state, FUNCTIONS, remote=self.options.remote)
-            go_first(agent.child.pid)
-            agent.wait_ready()
-            load = Load(world, self.programs.attach_load, agent)
-            push(load, mappings)
-            load.ask("attach", WARM_UP, 1)
-            load.ask("detach", WARM_UP, 1)
-            there = 0
-            for present in PRESENT:
-                if self.options.quick and present > 1000:
-                    continue
-                if present > there:
-                    load.ask("attach", present - there, 256)
-                    there = present
-                for in_flight in (1, *AT_ONCE):
-                    self.measure(load, mappings, present, in_flight)
-            progress(f"berthd's memory: {memory_mib(agent.child.pid)} MiB")
+    def visit(self, hosts):
+        for _ in range(ALONE):
+            for host in hosts:
+                self.cell(host).add(host.attach_and_detach(1, 1))
+        latest = [self.cell(host).alone[-ALONE:] for host in hosts]
+        median_of_all = statistics.median(micros for micros_of_one in latest for micros in micros_of_one)
+        for host, micros in zip(hosts, latest):
+            self.cell(host).relative.append(statistics.median(micros) / median_of_all)
+        for count in AT_ONCE:
+            for host in hosts:
+                done = host.attach_and_detach(count, count)
+                runs = self.cell(host).at_once.setdefault(count, [])
+                runs.append((done["seconds"], done["network_micros"]))
+        for host in hosts:
+            progress(f"{host.mappings} mappings, {host.present} attachments: {json.dumps(self.cell(host).figures())}")
+
+    def cell(self, host):
+        return self.cells.setdefault((host.mappings, host.present), Cell())
 
     def result(self):
-        alone = [cell for cell in self.cells if cell["in_flight"] == 1]
-        medians = [cell["p50_ms"] for cell in alone]
-        thousand = [cell["seconds"] for cell in self.cells if cell["in_flight"] == 1000]
-        return {**{key: value for key, value in milliseconds(self.alone).items() if key != "max_ms"},
-                "seconds_1000": max(thousand), "flat_ratio": round(max(medians) / min(medians), 3),
+        cells = self.cells.values()
+        alone = milliseconds([micros for cell in cells for micros in cell.alone])
+        steps = milliseconds([micros for cell in cells for micros in cell.without_journal()])
+
+        def spread(values):
+            values = list(values)
+            return round(max(values) / min(values), 3)
+
+        thousand = [seconds for cell in cells for seconds, _ in cell.at_once[1000]]
+        return {"p50_ms": alone["p50_ms"], "p99_ms": alone["p99_ms"],
+                "seconds_1000": round(statistics.median(thousand), 4),
+                "flat_ratio": spread(statistics.mean(cell.relative) for cell in cells),
+                "flat_ratio_of_plain_medians": spread(statistics.median(cell.alone) for cell in cells),
+                "worst_seconds_1000": round(max(thousand), 4),
+                "without_journal": steps,
+                "fsync_alone": fsync_milliseconds(self.folder),
                 "agent": "berthd in a process of its own, gRPC over mutual TLS",
-                "eswitch": "berth-eswitchd" if self.options.remote else "embedded",
-                "functions": "unbacked", "state_filesystem": filesystem_of(self.folder),
-                "fsync": fsync_milliseconds(self.folder), "cpus": os.cpu_count(), "load_average": os.getloadavg()[0],
-                "cells": self.cells}
+                "eswitch": "berth-eswitchd" if self.options.remote else "embedded", "functions": "unbacked",
+                "state_filesystem": filesystem_of(self.folder), "cpus": os.cpu_count(),
+                "load_average": round(os.getloadavg()[0], 1), "berthd_mib": self.memory,
+                "cells": [{"mappings": mappings, "attachments": present, **cell.figures()}
+                          for (mappings, present), cell in self.cells.items()]}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="one object on standard output")
-    parser.add_argument("--quick", action="store_true", help="at most 1,000 attachments present")
+    parser.add_argument("--most", type=int, default=PRESENT[-1], help="attachments present at most (%(default)s)")
     parser.add_argument("--remote", action="store_true", help="with the eSwitch in berth-eswitchd")
     parser.add_argument("--mappings", type=int, action="append", help="only with so many (again for more)")
     parser.add_argument("--state", type=Path, default=Path("/var/tmp"), help="a folder on the disk to be measured")
@@ -103,8 +176,7 @@ def main():
     folder = Path(tempfile.mkdtemp(prefix="berth-bench-", dir=options.state))
     try:
         bench = Bench(options, Programs(Path(sys.argv[0]).absolute().parent), folder)
-        for mappings in options.mappings or MAPPINGS:
-            bench.play(mappings)
+        bench.play()
         result = bench.result()
     except TrialError as error:
         print(f"bench attach: {error}", file=sys.stderr)
@@ -115,7 +187,8 @@ def main():
         print(json.dumps(result))
     else:
         for key, value in result.items():
-            print(f"{key:18} {value}" if key != "cells" else "")
+            if key != "cells":
+                print(f"{key:20} {value}")
     return 0
 
 
