@@ -179,37 +179,45 @@ Task<Reconciler::ReadBack> Reconciler::read_back_if_unsure() {
   std::ranges::set_symmetric_difference(*digests, believed_digests(), std::back_inserter(different));
   std::set<dataplane::EswitchPort> owners;
   for (const dataplane::RuleDigest& digest : different) owners.insert(digest.owner);
+  std::set<dataplane::EswitchPort> owners_with_rules;
+  for (const dataplane::RuleDigest& digest : *digests) owners_with_rules.insert(digest.owner);
   ReadBack found{.is_as_believed = owners.empty()};
-  for (const dataplane::EswitchPort owner : owners) {
-    const auto read = co_await read_back(owner);
-    if (!read) co_return pass(read);
-    found.rule_count += *read;
-  }
+  const auto read = co_await read_back(std::move(owners), std::move(owners_with_rules));
+  if (!read) co_return pass(read);
+  found.rule_count = *read;
   const auto answers = co_await read_back_answers();
   if (!answers) co_return pass(answers);
   known_epoch_ = epoch;
   co_return found;
 }
 
-// A rule that a scope was believed to hold stays with it, as it really is; the others are strays.
-Task<std::size_t> Reconciler::read_back(dataplane::EswitchPort owner) {
-  const auto rules = co_await eswitch_.read_rules(owner);
-  if (!rules) co_return pass(rules, fmt::format("rules of {}", owner));
-  std::map<RuleKey, Scope> scope_of;
-  const auto is_owners = [&](const auto& entry) { return entry.second.owner == owner; };
-  for (auto& [scope, held] : held_) {
-    for (const auto& [key, rule] : held) {
-      if (rule.owner == owner) scope_of.emplace(key, scope);
-    }
-    std::erase_if(held, is_owners);
+// A rule that a scope was believed to hold stays with it, as it really is; the others are strays. One walk
+// over what is believed, however many owners there are.
+Task<std::size_t> Reconciler::read_back(std::set<dataplane::EswitchPort> owners,
+                                        std::set<dataplane::EswitchPort> owners_with_rules) {
+  if (owners.empty()) co_return std::size_t{0};
+  std::vector<dataplane::HeldRule> found;
+  for (const dataplane::EswitchPort owner : owners) {
+    if (!owners_with_rules.contains(owner)) continue;
+    auto rules = co_await eswitch_.read_rules(owner);
+    if (!rules) co_return pass(rules, fmt::format("rules of {}", owner));
+    std::ranges::move(*rules, std::back_inserter(found));
   }
-  std::erase_if(strays_, is_owners);
-  for (const dataplane::HeldRule& held : *rules) {
+  std::map<RuleKey, Scope> scope_of;
+  const auto is_theirs = [&](const auto& entry) { return owners.contains(entry.second.owner); };
+  for (auto& [scope, held] : held_) {
+    for (const auto& entry : held) {
+      if (is_theirs(entry)) scope_of.emplace(entry.first, scope);
+    }
+    std::erase_if(held, is_theirs);
+  }
+  std::erase_if(strays_, is_theirs);
+  for (const dataplane::HeldRule& held : found) {
     const auto scope = scope_of.find(held.rule.key);
     Rules& place = scope == scope_of.end() ? strays_ : held_[scope->second];
     place.insert_or_assign(held.rule.key, held.rule);
   }
-  co_return rules->size();
+  co_return found.size();
 }
 
 Task<void> Reconciler::read_back_answers() {

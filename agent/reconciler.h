@@ -12,6 +12,7 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <vector>
 
 namespace berth::agent {
@@ -84,7 +85,9 @@ class Reconciler {
     std::size_t rule_count = 0;
   };
   Task<ReadBack> read_back_if_unsure();
-  Task<std::size_t> read_back(dataplane::EswitchPort owner);
+  // Returns how many rules were read; nothing has changed when that fails.
+  Task<std::size_t> read_back(std::set<dataplane::EswitchPort> owners,
+                              std::set<dataplane::EswitchPort> owners_with_rules);
   Task<void> read_back_answers();
   std::vector<dataplane::RuleDigest> believed_digests() const;
   std::vector<Scope> all_scopes() const;

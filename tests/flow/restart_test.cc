@@ -267,6 +267,30 @@ TEST(Resync, AnEswitchThatLostItsRulesGetsThemAllBack) {
   EXPECT_EQ(host.eswitch.rules, rules);
 }
 
+TEST(Resync, WhatEachFunctionHasLostIsFoundAndNothingElseIsTouched) {
+  Host host;
+  Life life(host);
+  life.set_up();
+  EXPECT_FALSE(life.attach("vm-2", 6).error);
+  const auto rules = host.eswitch.rules;
+  const auto owned_by = [](std::uint16_t function) {
+    return [port = dataplane::EswitchPort::function(function)](const auto& entry) {
+      return entry.second.owner == port;
+    };
+  };
+  const auto lost = std::erase_if(host.eswitch.rules, owned_by(0));
+  ASSERT_GT(lost, 1U);
+  const auto one = std::ranges::find_if(host.eswitch.rules, owned_by(1));
+  ASSERT_NE(one, host.eswitch.rules.end());
+  host.eswitch.rules.erase(one);
+  ++host.eswitch.epoch_now;
+  const auto adopted = life.run(life.agent.resync());
+  ASSERT_TRUE(adopted);
+  EXPECT_EQ(adopted->added_count, lost + 1);
+  EXPECT_EQ(adopted->removed_count, 0U);
+  EXPECT_EQ(host.eswitch.rules, rules);
+}
+
 // Before the resync has had its turn, a change must not start from what was there before.
 TEST(Resync, AChangeAfterANewEpochStartsFromWhatIsReallyHeld) {
   Host host;
