@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """How long an attach takes, and whether that depends on what is there already.
 
-    bench_attach [--json] [--most ATTACHMENTS] [--mappings N]... [--remote] [--state FOLDER]
+    bench_attach [--json] [--vs ovn] [--most ATTACHMENTS] [--mappings N]... [--remote] [--state FOLDER]
 
 A real berthd, with its state on a disk and the software eSwitch in it, driven over gRPC and mutual TLS by
 attach_load. The VMs are attached to unbacked functions (docs/bench.md): everything of the network part is
@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -33,6 +34,10 @@ ALONE = 100  # attaches of a visit to a cell that have the agent to themselves
 FILL = 256  # in flight, where nothing is measured
 FUNCTIONS = 10240
 WARM_UP = 50
+OVN_PROGRAMS = ("ovn-nbctl", "ovn-northd", "ovn-controller", "ovs-vswitchd", "ovsdb-server")
+OVN_ALONE = 50
+OVN_PATIENCE = 600
+OVN_COMMANDS = 3  # to add a port, to bind it, to wait for it
 
 
 class Host:
@@ -133,6 +138,26 @@ class Bench:
         for host in hosts:
             progress(f"{host.mappings} mappings, {host.present} attachments: {json.dumps(self.cell(host).figures())}")
 
+    def ask_ovn(self):
+        """The same job, on the same machine, when ours is over."""
+        if missing := [name for name in OVN_PROGRAMS if not shutil.which(name)]:
+            progress(f"SKIPPED: --vs ovn: no {', '.join(missing)} (tools/deps install bench)")
+            return {"ovn": f"SKIPPED: no {', '.join(missing)}"}
+        jobs = [f"alone:{OVN_ALONE}", "at_once:1000", f"alone:{OVN_ALONE}"]
+        script = Path(__file__).resolve().parent / "ovn_attach.sh"
+        try:
+            version = subprocess.run(["ovn-controller", "--version"], capture_output=True, text=True, check=True)
+            output = subprocess.run([script, *jobs], stdout=subprocess.PIPE, text=True, check=True,
+                                    timeout=OVN_PATIENCE).stdout
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            raise TrialError(f"OVN: {error}") from error
+        client, beside_none, at_once, beside_1000 = map(json.loads, output.splitlines())
+        start = OVN_COMMANDS * client["micros"]  # of the programs that tell OVN: not OVN's own
+        alone = [[micros - start for micros in run["samples"]] for run in (beside_none, beside_1000)]
+        return {"ovn_p50_ms_0": milliseconds(alone[0])["p50_ms"], "ovn_p50_ms_1000": milliseconds(alone[1])["p50_ms"],
+                "ovn_seconds_1000": round((at_once["micros"] - start) / 1e6, 3),
+                "ovn_clients_ms": round(start / 1000, 1), "ovn_version": version.stdout.splitlines()[0]}
+
     def cell(self, host):
         return self.cells.setdefault((host.mappings, host.present), Cell())
 
@@ -165,6 +190,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="one object on standard output")
     parser.add_argument("--most", type=int, default=PRESENT[-1], help="attachments present at most (%(default)s)")
+    parser.add_argument("--vs", choices=["ovn"], help="and the same job with OVN")
     parser.add_argument("--remote", action="store_true", help="with the eSwitch in berth-eswitchd")
     parser.add_argument("--mappings", type=int, action="append", help="only with so many (again for more)")
     parser.add_argument("--state", type=Path, default=Path("/var/tmp"), help="a folder on the disk to be measured")
@@ -178,6 +204,8 @@ def main():
         bench = Bench(options, Programs(Path(sys.argv[0]).absolute().parent), folder)
         bench.play()
         result = bench.result()
+        if options.vs:
+            result = {**result, **bench.ask_ovn()}
     except TrialError as error:
         print(f"bench attach: {error}", file=sys.stderr)
         return 1

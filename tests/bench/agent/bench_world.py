@@ -67,7 +67,7 @@ class Programs:
     """Beside the bench: build/release/bin."""
 
     def __init__(self, folder):
-        for name in ("berthd", "berthctl", "berth-eswitchd", "attach_load"):
+        for name in ("berthd", "berthd_next", "berthctl", "berth-eswitchd", "attach_load"):
             setattr(self, name.replace("-", "_"), Path(folder) / name)
 
     def agent(self, world, state, unbacked, functions=1, remote=False):
@@ -82,8 +82,8 @@ class Load:
 
     def __init__(self, world, program, agent):
         argv = world.in_host(program, agent.endpoint, world.folder / "certs")
-        self.process = subprocess.Popen(list(map(str, argv)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        env={**os.environ, MARK: world.name}, start_new_session=True)
+        self.process = subprocess.Popen(list(map(str, argv)), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True, env={**os.environ, MARK: world.name}, start_new_session=True)
         go_first(self.process.pid)
         world.at_end(self.close)
 

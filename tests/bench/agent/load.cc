@@ -1,4 +1,4 @@
-#include "tests/bench/attach/load.h"
+#include "tests/bench/agent/load.h"
 
 #include "base/task_group.h"
 #include "berth/northbound/v1/attachments.pb.h"

@@ -3,7 +3,7 @@
 //
 //   push VPCS MAPPINGS VTEP      attach COUNT IN_FLIGHT      detach COUNT IN_FLIGHT      quit
 #include "base/task_group.h"
-#include "tests/bench/attach/load.h"
+#include "tests/bench/agent/load.h"
 
 #include <cstdio>
 #include <sstream>
