@@ -58,7 +58,7 @@ Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::
              std::vector<host::Function> functions, StateDb& state, AgentSettings settings)
     : eswitch_(eswitch),
       vpcs_(executor),
-      operations_(executor),
+      operations_(executor, state),
       endpoints_(executor, kKeptEndpointEvents),
       reconciler_(executor, eswitch, attachments_, vpcs_, std::move(settings.underlay)),
       functions_(std::move(functions)),
@@ -74,7 +74,12 @@ Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::
                 .driver = driver,
                 .state = state,
                 .underlay_mtu_bytes = settings.underlay_mtu_bytes,
-                .vpc_wait = settings.vpc_wait} {}
+                .vpc_wait = settings.vpc_wait} {
+  if (settings.completions == nullptr) return;
+  outbox_.emplace(executor, state, operations_.completions(), *settings.completions, settings.outbox_times);
+  operations_.set_has_outbox(true);
+  services_.outbox = &*outbox_;
+}
 
 asio::awaitable<void> Agent::stop() {
   tasks_.cancel();
@@ -83,29 +88,31 @@ asio::awaitable<void> Agent::stop() {
 
 Task<Operation> Agent::attach(AttachIntent intent) {
   const std::string asked = fingerprint(intent);
-  auto workflow = std::make_unique<AttachWorkflow>(services_, intent);
-  const auto earlier = operations_.find_request(intent.request, asked);
+  const auto earlier = co_await operations_.find_request(intent.request, asked);
   if (!earlier) co_return pass(earlier);
-  if (*earlier != nullptr) co_return **earlier;
-
+  if (*earlier) co_return **earlier;
+  auto workflow = std::make_unique<AttachWorkflow>(services_, intent);
   auto accepted = co_await workflow->accept();
+  if (accepted) {
+    tasks_.spawn(fmt::format("attach {}", intent.vm), run_to_end(std::move(workflow)));
+    co_return accepted;
+  }
   // While it waited for its VPC, a retry of the same request may have been accepted.
-  const auto meanwhile = operations_.find_request(intent.request, asked);
-  if (!accepted && meanwhile && *meanwhile != nullptr) co_return **meanwhile;
-  if (!accepted) co_return accepted;
-  tasks_.spawn(fmt::format("attach {}", intent.vm), run_to_end(std::move(workflow)));
+  const auto meanwhile = co_await operations_.find_request(intent.request, asked);
+  if (!meanwhile) co_return pass(meanwhile);
+  if (*meanwhile) co_return **meanwhile;
   co_return accepted;
 }
 
-Result<Operation> Agent::detach(RequestId request, AttachmentId attachment) {
-  const auto earlier = operations_.find_request(request, fingerprint(attachment));
-  if (!earlier) return pass(earlier);
-  if (*earlier != nullptr) return **earlier;
-  auto workflow = std::make_unique<DetachWorkflow>(services_, attachment);
-  auto accepted = workflow->accept(std::move(request));
-  if (!accepted) return accepted;
-  tasks_.spawn(fmt::format("detach {}", attachment), run_to_end(std::move(workflow)));
-  return accepted;
+Task<Operation> Agent::detach(DetachIntent intent) {
+  const auto earlier = co_await operations_.find_request(intent.request, fingerprint(intent.attachment));
+  if (!earlier) co_return pass(earlier);
+  if (*earlier) co_return **earlier;
+  const std::string name = fmt::format("detach {}", intent.attachment);
+  auto workflow = std::make_unique<DetachWorkflow>(services_, intent.attachment, OperationId());
+  auto accepted = co_await workflow->accept(std::move(intent));
+  if (accepted) tasks_.spawn(name, run_to_end(std::move(workflow)));
+  co_return accepted;
 }
 
 Task<PortCounters> Agent::read_counters(AttachmentId attachment) {

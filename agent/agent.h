@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent/explain.h"
+#include "agent/outbox.h"
 #include "agent/services.h"
 #include "base/task_group.h"
 
@@ -16,6 +17,9 @@
 namespace berth::agent {
 
 struct AgentSettings {
+  // Whom to tell how operations end; null: nobody. Outlives the agent.
+  CompletionSink* completions = nullptr;
+  OutboxTimes outbox_times = {};
   dataplane::Underlay underlay;  // next hops are filled in later (set_next_hops)
   std::uint32_t underlay_mtu_bytes = 1500;
   std::chrono::milliseconds vpc_wait{1000};
@@ -61,9 +65,12 @@ class Agent {
   // --- northbound
   // Returns when the intent is accepted. Idempotent by intent.request.
   Task<Operation> attach(AttachIntent intent);
-  Result<Operation> detach(RequestId request, AttachmentId attachment);
+  // The same, by request.
+  Task<Operation> detach(DetachIntent intent);
   const AttachmentStore& attachments() const { return attachments_; }
   OperationStore& operations() { return operations_; }
+  // Completions that the VMaaS has not confirmed.
+  std::size_t untold() const { return outbox_ ? outbox_->untold() : 0; }
   Task<PortCounters> read_counters(AttachmentId attachment);
 
   // --- southbound
@@ -101,6 +108,7 @@ class Agent {
   AttachmentStore attachments_;
   VpcStore vpcs_;
   OperationStore operations_;
+  std::optional<Outbox> outbox_;
   Feed<EndpointEvent> endpoints_;
   Reconciler reconciler_;
   host::FunctionPool functions_;

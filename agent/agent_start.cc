@@ -24,6 +24,7 @@ Task<Adoption> Agent::start(SavedState saved) {
   auto adopted = co_await reconciler_.resync();
   if (!adopted) co_return pass(adopted, "program the eSwitch");
   for (const SavedAttachment& attachment : saved.attachments) resume(attachment);
+  if (outbox_) tasks_.spawn("outbox", outbox_->run());
   tasks_.spawn("lift quarantines", lift_quarantines(services_, quarantine_interval_));
   co_return adopted;
 }
@@ -51,6 +52,8 @@ Result<void> Agent::restore(const SavedState& saved) {
     if (attachment.state == AttachmentState::kQuarantined) functions_.quarantine(attachment.function.index);
     attachments_.insert(std::move(attachment));
   }
+  operations_.restore(saved);
+  if (outbox_) outbox_->restore(saved.untold);
   if (saved.vpcs_version != 0)
     vpcs_.restore(std::make_shared<const dataplane::VpcSet>(saved.vpcs), saved.vpcs_version);
   reconciler_.set_next_hops(saved.next_hops);
@@ -70,10 +73,8 @@ void Agent::resume(const SavedAttachment& saved) {
                    run_to_end(std::make_unique<DetachWorkflow>(services_, saved)));
       break;
     case AttachmentState::kAttached:
-      operations_.restore_finished(saved.operation, saved.request, saved.fingerprint, *attachments_.find(id));
-      break;
     case AttachmentState::kQuarantined:
-      break;  // lift_quarantines() sees to it
+      break;  // nothing to finish; lift_quarantines() sees to the latter
   }
 }
 

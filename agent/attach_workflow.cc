@@ -10,15 +10,16 @@
 
 namespace berth::agent {
 
-// The main flow. Steps up to `resolve` refuse without a trace; from `close` on a failure is undone by
-// the detach workflow's steps, so that the VM ends attached or not attached, never between.
+// The main flow. Steps up to `resolve` refuse without a trace; then the intent is on the disk, and is never
+// lost. From `close` on a failure is undone by the detach workflow's steps, so that the VM ends attached or
+// not attached, never between; and how it ended is on the disk before anybody hears of it.
 struct AttachSteps {
   static constexpr std::array<Step<AttachWorkflow>, 2> kAccept = {{
       {"admit", &AttachWorkflow::admit},  // the intent makes sense and there is room for it
       {"resolve",
        &AttachWorkflow::resolve},  // its VPC is known, its addresses are free, a function is leased
   }};
-  static constexpr std::array<Step<AttachWorkflow>, 8> kRun = {{
+  static constexpr std::array<Step<AttachWorkflow>, 7> kRun = {{
       {"close", &AttachWorkflow::close},      // default drop is in the eSwitch before the function can send
       {"program", &AttachWorkflow::program},  // anti-spoof, policy, mappings, tunnel termination
       {"prepare", &AttachWorkflow::prepare},  // admin MAC, rate
@@ -26,7 +27,6 @@ struct AttachSteps {
       {"bind", &AttachWorkflow::bind},        // vfio-pci owns it
       {"plug", &AttachWorkflow::plug},        // the VM has it
       {"verify", &AttachWorkflow::verify},    // the eSwitch, read back, holds what was meant
-      {"report", &AttachWorkflow::report},    // the controller and the VMaaS are told
   }};
 };
 
@@ -42,41 +42,53 @@ AttachWorkflow::AttachWorkflow(Services& services, const SavedAttachment& halfwa
       fingerprint_(halfway.fingerprint),
       id_(halfway.attachment.id),
       operation_(halfway.operation) {
-  services_.operations.resume(operation_, OperationKind::kAttach, halfway.request, fingerprint_, id_);
+  services_.operations.resume(operation_, begun());
 }
 
 Task<Operation> AttachWorkflow::accept() {
   const auto taken = co_await take_steps<AttachWorkflow>(*this, AttachSteps::kAccept, records_);
   if (!taken)
     co_return std::unexpected(taken.error().in(fmt::format("attach {} to {}", intent_.vm, intent_.vpc)));
-  Operation& operation =
-      services_.operations.begin(OperationKind::kAttach, intent_.request, fingerprint_, id_, begun_);
-  operation.steps = records_;
-  operation_ = operation.id;
-  co_return operation;
+  // A copy of this request that comes while the disk is written to waits for the outcome.
+  operation_ = services_.operations.begin(begun());
+  services_.operations.steps(operation_) = records_;
+  const auto saved = co_await services_.state.save(row());
+  if (!saved) {
+    services_.operations.forget(operation_);
+    services_.functions.release(attachment().function.index);
+    services_.attachments.erase(id_);
+    co_return pass(saved, fmt::format("attach {} to {}", intent_.vm, intent_.vpc));
+  }
+  services_.operations.accept(operation_);
+  co_return co_await services_.operations.find(operation_);
 }
 
 asio::awaitable<void> AttachWorkflow::run() {
-  auto taken = co_await save();
-  if (taken) {
-    auto& records = services_.operations.steps(operation_);
-    taken = co_await take_steps<AttachWorkflow>(*this, AttachSteps::kRun, records);
+  auto& records = services_.operations.steps(operation_);
+  auto ended = co_await take_steps<AttachWorkflow>(*this, AttachSteps::kRun, records);
+  if (ended) {
+    attachment().state = AttachmentState::kAttached;
+    ended = co_await services_.operations.finish(operation_, std::nullopt, row());
   }
-  if (taken) {
-    services_.operations.finish(operation_, std::nullopt, attachment());
+  if (ended) {
+    services_.endpoints.append({EndpointEvent::Kind::kAttached, intent_});
     log_event(LogLevel::kInfo, "attached", {{"vm", intent_.vm}, {"vpc", intent_.vpc}, {"attachment", id_}});
     co_return;
   }
-  const Error why = taken.error().in(fmt::format("attach {} to {}", intent_.vm, intent_.vpc));
+  const Error why = ended.error().in(fmt::format("attach {} to {}", intent_.vm, intent_.vpc));
   log_event(LogLevel::kError, "attach failed",
             {{"vm", intent_.vm}, {"vpc", intent_.vpc}, {"error", why.message}});
   attachment().state = AttachmentState::kDetaching;
-  DetachWorkflow undo(services_, id_);
+  DetachWorkflow undo(services_, id_, operation_);
   (void)co_await undo.give_back(services_.operations.steps(operation_));  // what is left is in quarantine
-  services_.operations.finish(operation_, why, std::nullopt);
+  co_await undo.conclude(why);
 }
 
 Task<StepOutcome> AttachWorkflow::admit() {
+  if (services_.outbox != nullptr && services_.outbox->is_full()) {
+    co_return fail(Code::kResourceExhausted, "OUTBOX_FULL",
+                   fmt::format("the VMaaS has not taken {} completions", services_.outbox->untold()));
+  }
   const auto mtu = check_intent(intent_, {.family = services_.reconciler.underlay().vtep.family(),
                                           .mtu_bytes = services_.underlay_mtu_bytes});
   if (!mtu) co_return pass(mtu);
@@ -98,9 +110,8 @@ Task<StepOutcome> AttachWorkflow::resolve() {
     co_return fail(Code::kUnavailable, "VPCS_NOT_SYNCED", "no controller has told this host its VPCs yet");
   }
   // No await from here on: what is checked is still true when it is reserved.
-  const auto earlier = services_.operations.find_request(intent_.request, fingerprint_);
-  if (!earlier) co_return pass(earlier);
-  if (*earlier != nullptr) co_return fail(Code::kAborted, "", "a retry of the same request was faster");
+  if (services_.operations.is_known(intent_.request))
+    co_return fail(Code::kAborted, "", "a retry of the same request was faster");
   const auto rivals = services_.attachments.rivals_of(intent_);
   const auto fits =
       check_against_vpc(intent_, *services_.vpcs.find(intent_.vpc), rivals,
@@ -139,17 +150,12 @@ Task<StepOutcome> AttachWorkflow::verify() {
   co_return done(fmt::format("{} rules read back", *count));
 }
 
-Task<StepOutcome> AttachWorkflow::report() {
-  attachment().state = AttachmentState::kAttached;
-  const auto saved = co_await save();
-  if (!saved) co_return pass(saved);
-  services_.endpoints.append({EndpointEvent::Kind::kAttached, intent_});
-  co_return done();
+NewOperation AttachWorkflow::begun() const {
+  return {OperationKind::kAttach, intent_.request, fingerprint_, id_, intent_.traceparent, begun_};
 }
 
-Task<void> AttachWorkflow::save() {
-  const SavedAttachment now{attachment(), operation_, intent_.request, fingerprint_};
-  co_return co_await services_.state.save(now);
+SavedAttachment AttachWorkflow::row() {
+  return {attachment(), operation_, intent_.request, fingerprint_, intent_.traceparent};
 }
 
 Task<StepOutcome> AttachWorkflow::set_gate(Gate gate, std::string detail) {

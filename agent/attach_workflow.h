@@ -15,10 +15,11 @@ class AttachWorkflow {
   AttachWorkflow(Services& services, const SavedAttachment& halfway);
 
   // The part that may refuse: admit and resolve. Until it has succeeded nothing has changed; then the
-  // attachment exists and its function is leased. Returns the operation, which the caller must run().
+  // attachment exists, on the disk too, and its function is leased. Returns the operation, which the caller
+  // must run().
   Task<Operation> accept();
 
-  // The rest, to the report. Never fails: what goes wrong is in the operation, and undone.
+  // The rest, to the operation's end. Never fails: what goes wrong is in the operation, and undone.
   asio::awaitable<void> run();
 
  private:
@@ -32,10 +33,10 @@ class AttachWorkflow {
   Task<StepOutcome> bind();
   Task<StepOutcome> plug();
   Task<StepOutcome> verify();
-  Task<StepOutcome> report();
 
   Task<StepOutcome> set_gate(Gate gate, std::string detail);
-  Task<void> save();
+  NewOperation begun() const;
+  SavedAttachment row();
   Attachment& attachment() { return *services_.attachments.find(id_); }
   friend struct AttachSteps;
 

@@ -22,7 +22,15 @@ struct AttachIntent {
   MacAddress mac;
   std::uint32_t mtu_bytes = 0;  // 0: the largest that fits the underlay
   dataplane::Rates rates = {};
+  // W3C Trace Context level 1, as the caller sent it; empty: none. Passed on with the completion.
+  std::string traceparent = {};
   auto operator<=>(const AttachIntent&) const = default;
+};
+
+struct DetachIntent {
+  RequestId request;
+  AttachmentId attachment;
+  std::string traceparent = {};
 };
 
 enum class AttachmentState : std::uint8_t {

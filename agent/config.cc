@@ -55,6 +55,9 @@ void read_rest(const toml::value& root, Config& config, Error& error) {
   config.agent.state_dir = agent.string("state_dir", "");
   if (config.eswitch.kind == "remote" && config.agent.state_dir.empty())
     agent.complain("state_dir", "is required beside a remote eSwitch: without it rules cannot be adopted");
+  Section completions(root, "completions", error);
+  config.completions.receivers = completions.strings("receivers");
+  config.completions.server_name = completions.string("server_name", "");
   config.log.level = read_log_level(root, error);
 }
 
@@ -65,7 +68,7 @@ Result<Config> parse_config(const std::string& text, const std::string& name) {
   if (!root) return pass(root);
   Config config;
   Error error{.code = Code::kInvalidArgument, .message = ""};
-  check_sections(*root, {"api", "underlay", "eswitch", "agent", "attach", "log"}, error);
+  check_sections(*root, {"api", "underlay", "eswitch", "agent", "attach", "completions", "log"}, error);
   read_api(*root, config, error);
   read_underlay(*root, config, error);
   read_eswitch(*root, config, error);

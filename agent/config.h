@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace berth::agent {
 
@@ -37,6 +38,11 @@ struct Config {
   struct AgentConfig {
     std::filesystem::path state_dir;  // empty: a restart forgets everything; not with "remote"
   } agent;
+  struct Completions {
+    std::vector<std::string>
+        receivers;            // "host:port" of the VMaaS's CompletionReceiver; empty: nobody is told
+    std::string server_name;  // in its certificate; empty: the host
+  } completions;
   struct Attach {
     std::uint32_t vpc_wait_ms = 1000;  // how long an attach waits for its VPC to become known
   } attach;

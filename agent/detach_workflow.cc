@@ -1,12 +1,17 @@
 #include "agent/detach_workflow.h"
 
-#include "agent/random_id.h"
 #include "base/log.h"
 
 #include <array>
 #include <utility>
 
 namespace berth::agent {
+namespace {
+
+// How long a full disk is given before it is tried again.
+constexpr std::chrono::milliseconds kDiskRetry{1000};
+
+}  // namespace
 
 struct DetachSteps {
   static constexpr std::array<Step<DetachWorkflow>, 5> kAll = {{
@@ -14,60 +19,73 @@ struct DetachSteps {
       {"withdraw", &DetachWorkflow::withdraw},  // the tenant's rules are gone, default drop stays
       {"unbind", &DetachWorkflow::unbind},      // vfio-pci has let go
       {"reset", &DetachWorkflow::reset},        // nothing of the tenant is left, proven
-      {"release", &DetachWorkflow::release},    // back in the pool, default drop last
+      {"release", &DetachWorkflow::release},    // no rule names it any more, default drop goes last
   }};
 };
 
-DetachWorkflow::DetachWorkflow(Services& services, AttachmentId attachment)
-    : services_(services), id_(std::move(attachment)) {}
+DetachWorkflow::DetachWorkflow(Services& services, AttachmentId attachment, OperationId operation)
+    : services_(services), id_(std::move(attachment)), operation_(std::move(operation)) {}
 
 DetachWorkflow::DetachWorkflow(Services& services, const SavedAttachment& halfway)
-    : services_(services),
-      id_(halfway.attachment.id),
-      operation_(halfway.operation),
-      request_(halfway.request) {
-  services_.operations.resume(operation_, OperationKind::kDetach, request_, halfway.fingerprint, id_);
+    : services_(services), id_(halfway.attachment.id), operation_(halfway.operation) {
+  services_.operations.resume(
+      operation_, {OperationKind::kDetach, halfway.request, halfway.fingerprint, id_, halfway.traceparent});
 }
 
-Result<Operation> DetachWorkflow::accept(RequestId request) {
+Task<Operation> DetachWorkflow::accept(DetachIntent intent) {
   const auto known = services_.attachments.get(id_);
-  if (!known) return pass(known);
+  if (!known) co_return pass(known);
   if (known->state == AttachmentState::kQuarantined) {
-    return fail(Code::kFailedPrecondition, "QUARANTINED",
-                fmt::format("{} is detached; its function is not clean yet", id_));
+    co_return fail(Code::kFailedPrecondition, "QUARANTINED",
+                   fmt::format("{} is detached; its function is not clean yet", id_));
   }
   if (known->state != AttachmentState::kAttached) {
-    return fail(Code::kFailedPrecondition, "ATTACHMENT_BUSY",
-                fmt::format("{} is being attached or detached", id_));
+    co_return fail(Code::kFailedPrecondition, "ATTACHMENT_BUSY",
+                   fmt::format("{} is being attached or detached", id_));
   }
   attachment().state = AttachmentState::kDetaching;
-  request_ = request;
-  const auto now = std::chrono::steady_clock::now();
-  const Operation& operation =
-      services_.operations.begin(OperationKind::kDetach, std::move(request), fingerprint(id_), id_, now);
-  operation_ = operation.id;
-  return operation;
+  const std::string asked = fingerprint(id_);
+  operation_ =
+      services_.operations.begin({OperationKind::kDetach, intent.request, asked, id_, intent.traceparent});
+  const auto saved =
+      co_await services_.state.save({attachment(), operation_, intent.request, asked, intent.traceparent});
+  if (!saved) {
+    services_.operations.forget(operation_);
+    attachment().state = AttachmentState::kAttached;
+    co_return pass(saved, fmt::format("detach {}", id_));
+  }
+  services_.operations.accept(operation_);
+  co_return co_await services_.operations.find(operation_);
 }
 
 asio::awaitable<void> DetachWorkflow::run() {
-  const AttachIntent intent = attachment().intent;
-  auto given_back = co_await save();
-  if (given_back) {
-    given_back = co_await give_back(services_.operations.steps(operation_));
-  } else {
-    attachment().state = AttachmentState::kAttached;  // nothing has happened, and nothing is on the disk
-  }
-  const Attachment* left = services_.attachments.find(id_);
-  const auto result = left != nullptr ? std::optional(*left) : std::nullopt;
+  const auto given_back = co_await give_back(services_.operations.steps(operation_));
+  std::optional<Error> why;
   if (!given_back) {
-    const Error why = given_back.error().in(fmt::format("detach {} from {}", intent.vm, intent.vpc));
+    const AttachIntent& intent = attachment().intent;
+    why = given_back.error().in(fmt::format("detach {} from {}", intent.vm, intent.vpc));
     log_event(LogLevel::kError, "detach failed",
-              {{"vm", intent.vm}, {"vpc", intent.vpc}, {"error", why.message}});
-    services_.operations.finish(operation_, why, result);
-    co_return;
+              {{"vm", intent.vm}, {"vpc", intent.vpc}, {"error", why->message}});
   }
+  co_await conclude(why);
+}
+
+asio::awaitable<void> DetachWorkflow::conclude(std::optional<Error> why) {
+  const AttachIntent intent = attachment().intent;
+  const bool is_detach = why == std::nullopt;
+  for (bool is_told = false;; is_told = true) {
+    const auto finished = co_await services_.operations.finish(operation_, why, left());
+    if (finished) break;
+    if (!is_told) {
+      log_event(LogLevel::kError, "an operation cannot end",
+                {{"operation", operation_}, {"error", finished.error().message}});
+    }
+    // Cancelled: the next process of ours finds it half-way, and takes it to its end.
+    if (!co_await sleep_for(kDiskRetry)) co_return;
+  }
+  settle();
+  if (!is_detach) co_return;
   services_.endpoints.append({EndpointEvent::Kind::kDetached, intent});
-  services_.operations.finish(operation_, std::nullopt, result);
   log_event(LogLevel::kInfo, "detached", {{"vm", intent.vm}, {"vpc", intent.vpc}, {"attachment", id_}});
 }
 
@@ -83,7 +101,11 @@ Task<void> DetachWorkflow::try_again() {
   std::vector<StepRecord> unheard;
   const auto taken = co_await take_steps<DetachWorkflow>(*this, DetachSteps::kAll, unheard);
   if (!taken && !attachment().is_withdrawn) (void)co_await quarantine();  // the steps' error says enough
-  co_return taken;
+  if (!taken) co_return taken;
+  const auto erased = co_await services_.state.erase(id_);
+  if (!erased) co_return erased;
+  settle();
+  co_return Result<void>();
 }
 
 Task<StepOutcome> DetachWorkflow::unplug() {
@@ -103,18 +125,7 @@ Task<StepOutcome> DetachWorkflow::reset() {
 }
 
 Task<StepOutcome> DetachWorkflow::release() {
-  const auto opened = co_await set_gate(Gate::kNone);
-  if (!opened) co_return opened;
-  const auto erased = co_await services_.state.erase(id_);
-  if (!erased) co_return pass(erased);
-  const auto index = attachment().function.index;
-  if (attachment().state == AttachmentState::kQuarantined) {
-    services_.functions.lift_quarantine(index);
-  } else {
-    services_.functions.release(index);
-  }
-  services_.attachments.erase(id_);
-  co_return done();
+  return set_gate(Gate::kNone);
 }
 
 Task<StepOutcome> DetachWorkflow::set_gate(Gate gate) {
@@ -132,24 +143,31 @@ Task<void> DetachWorkflow::quarantine() {
     services_.functions.quarantine(attachment().function.index);
   }
   const auto withdrawn = co_await withdraw();
-  (void)co_await save();  // else a restart takes the steps again and comes here again
   if (!withdrawn) co_return pass(withdrawn);
   co_return Result<void>();
 }
 
-// Of an attachment that this workflow did not begin to detach, the operation does not matter any more.
-Task<void> DetachWorkflow::save() {
-  const auto operation = operation_.empty() ? OperationId::trusted(random_id("op")) : operation_;
-  const auto request = request_.empty() ? attachment().intent.request : request_;
-  const SavedAttachment now{attachment(), operation, request, fingerprint(id_)};
-  co_return co_await services_.state.save(now);
+std::optional<SavedAttachment> DetachWorkflow::left() {
+  if (attachment().gate == Gate::kNone) return std::nullopt;
+  return SavedAttachment{attachment(), operation_, attachment().intent.request, fingerprint(id_)};
+}
+
+void DetachWorkflow::settle() {
+  if (attachment().gate != Gate::kNone) return;
+  const auto index = attachment().function.index;
+  if (attachment().state == AttachmentState::kQuarantined) {
+    services_.functions.lift_quarantine(index);
+  } else {
+    services_.functions.release(index);
+  }
+  services_.attachments.erase(id_);
 }
 
 asio::awaitable<void> lift_quarantines(Services& services, std::chrono::milliseconds interval) {
   while (co_await sleep_for(interval)) {
     for (const Attachment& attachment : services.attachments.list()) {
       if (attachment.state != AttachmentState::kQuarantined) continue;
-      DetachWorkflow again(services, attachment.id);
+      DetachWorkflow again(services, attachment.id, OperationId());
       if (co_await again.try_again()) {
         log_event(LogLevel::kInfo, "quarantine lifted",
                   {{"attachment", attachment.id}, {"vf", attachment.function.index}});

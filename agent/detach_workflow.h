@@ -5,26 +5,34 @@
 #include "agent/services.h"
 #include "agent/step_table.h"
 
+#include <optional>
+
 namespace berth::agent {
 
 class DetachWorkflow {
  public:
-  DetachWorkflow(Services& services, AttachmentId attachment);
+  // `operation` is the one that this undoes; empty: none, or one that accept() is to begin.
+  DetachWorkflow(Services& services, AttachmentId attachment, OperationId operation);
 
   // To be run() only: a detach that a former process had accepted.
   DetachWorkflow(Services& services, const SavedAttachment& halfway);
 
-  // Refuses (FAILED_PRECONDITION, ATTACHMENT_BUSY) while another operation has the attachment.
-  Result<Operation> accept(RequestId request);
+  // Refuses (FAILED_PRECONDITION, ATTACHMENT_BUSY) while another operation has the attachment. When it
+  // returns the operation is on the disk.
+  Task<Operation> accept(DetachIntent intent);
 
-  // The steps and the completion.
+  // The steps and the operation's end.
   asio::awaitable<void> run();
 
   // The steps alone, recorded in `records`. A function that cannot be proven clean is quarantined: it keeps
   // its default drop, and nobody gets it until it is. An error: not even the tenant's rules could be removed.
   Task<void> give_back(std::vector<StepRecord>& records);
 
-  // The steps once more, for a quarantined function.
+  // Ends the operation, with an error or without, and with it the attachment, unless its function is in
+  // quarantine. As long as the disk does not take it, it goes on trying, until cancelled.
+  asio::awaitable<void> conclude(std::optional<Error> why);
+
+  // The steps once more, for a quarantined function; no operation tells of it.
   Task<void> try_again();
 
  private:
@@ -37,15 +45,16 @@ class DetachWorkflow {
 
   Task<StepOutcome> set_gate(Gate gate);
   Task<void> quarantine();
-  Task<void> save();
+  // The attachment's row as the steps leave it: none when its function is clean.
+  std::optional<SavedAttachment> left();
+  // Takes a clean function back into the pool, and the attachment off the tables.
+  void settle();
   Attachment& attachment() { return *services_.attachments.find(id_); }
   friend struct DetachSteps;
 
   Services& services_;
   AttachmentId id_;
-  // Of a detach that was asked for; empty where it undoes an attach or tries again.
   OperationId operation_;
-  RequestId request_;
 };
 
 // Watches quarantined functions and gives each back when it has become clean. Runs until cancelled.

@@ -1,10 +1,11 @@
-// An ordered record of events that any number of readers follow at their own pace. Revisions start at
-// 1 and grow by one. Old events are dropped beyond `capacity`; a reader that was that far behind is told.
+// An ordered record of events that any number of readers follow at their own pace. Revisions grow by one. Old
+// events are dropped beyond `capacity`; a reader that was that far behind is told.
 #pragma once
 
 #include "base/signal.h"
 #include "base/task.h"
 
+#include <cassert>
 #include <cstdint>
 #include <deque>
 #include <utility>
@@ -20,15 +21,18 @@ class Feed {
       : capacity_(capacity), appended_(std::move(executor)) {}
 
   std::uint64_t latest_revision() const { return latest_; }
-  // The revision that append() will give to its event.
-  std::uint64_t next_revision() const { return latest_ + 1; }
 
   std::uint64_t append(Event event) {
+    append(std::move(event), latest_ + 1);
+    return latest_;
+  }
+  // With the revision that somebody else has counted: the latest and one more, or any for the first event.
+  void append(Event event, std::uint64_t revision) {
+    assert(revision == latest_ + 1 || events_.empty());
     events_.push_back(std::move(event));
     if (events_.size() > capacity_) events_.pop_front();
-    ++latest_;
+    latest_ = revision;
     appended_.notify_all();
-    return latest_;
   }
 
   // The first event after `revision`; waits for it. DATA_LOSS (WATCH_COMPACTED) when it was dropped,

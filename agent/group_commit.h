@@ -1,47 +1,53 @@
-// Writes to the state database share what costs: all that wait for the disk go there in one transaction, with
-// one fsync. One thread writes.
+// Writes of a SQLite database from one thread, many in one transaction: whoever waits for the disk waits for
+// one fsync together with all who came while the last one ran.
+//
+// Writes are carried out, and their callers resumed, in the order in which they were asked for. A write that
+// fails leaves nothing behind and does no harm to the others; when the transaction cannot be committed, all
+// of it fails. A caller that is cancelled still waits for its end. LIFETIME: the callers' io_context outlives
+// this.
 #pragma once
 
 #include "agent/sqlite.h"
 #include "base/task.h"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <vector>
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/thread_pool.hpp>
 
 namespace berth::agent {
 
 class GroupCommit {
  public:
-  // LIFETIME: `database` outlives this; from the first write on it is this one's thread's alone.
+  // What to write; its number is handed to the caller.
+  using Write = std::move_only_function<Result<std::uint64_t>(SqliteDatabase&)>;
+
+  // `database` outlives this, and is nobody else's from now on.
   explicit GroupCommit(SqliteDatabase& database) : database_(database) {}
   ~GroupCommit() { thread_.join(); }
   GroupCommit(const GroupCommit&) = delete;
   GroupCommit& operator=(const GroupCommit&) = delete;
 
-  // Runs on the thread, inside a transaction that is not its own; the statements of it.
-  using Write = std::function<Result<void>()>;
-  // Returns when it is on the disk; when it is not, nothing of it is. Writes take effect in the order in
-  // which they were asked for. A write that is refused takes no other one with it.
-  Task<void> write(Write write);
+  // UNAVAILABLE (STATE_UNWRITABLE) when it is not on the disk.
+  Task<std::uint64_t> commit(Write write);
 
  private:
   struct Waiting {
     Write write;
-    std::optional<Result<void>> outcome;
+    Result<std::uint64_t> outcome = 0;
+    std::move_only_function<void(Result<std::uint64_t>)> resume;
   };
-  using Batch = std::vector<std::shared_ptr<Waiting>>;
+  using Batch = std::vector<Waiting>;
 
-  void commit_all();
-  Result<void> commit(const Batch& batch);
+  void write_next(const asio::any_io_executor& home);
+  static void carry_out(SqliteDatabase& database, Batch& batch);
 
   SqliteDatabase& database_;
-  std::mutex mutex_;
-  Batch waiting_;  // guarded by mutex_
+  Batch waiting_;
+  bool is_writing_ = false;
   asio::thread_pool thread_{1};
 };
 

@@ -16,6 +16,7 @@
 #include "host/vhost_user_driver.h"
 #include "host/vtep_port.h"
 #include "northbound/attachments.h"
+#include "northbound/completion_sender.h"
 #include "northbound/inspection.h"
 #include "rpc/server.h"
 #include "southbound/vpc_control.h"
@@ -23,6 +24,7 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unistd.h>
@@ -104,12 +106,22 @@ Result<agent::StateDb> open_state(const agent::Config& config) {
   return agent::StateDb();
 }
 
+rpc::TlsFiles tls_files(const agent::Config& config) {
+  return {.certificate = config.api.certificate,
+          .private_key = config.api.private_key,
+          .trusted_ca = config.api.trusted_ca};
+}
+
 rpc::ServerOptions server_options(const agent::Config& config) {
-  return {.listen = config.api.listen,
-          .tls = {.certificate = config.api.certificate,
-                  .private_key = config.api.private_key,
-                  .trusted_ca = config.api.trusted_ca},
-          .limits = {.drain = kDrain}};
+  return {.listen = config.api.listen, .tls = tls_files(config), .limits = {.drain = kDrain}};
+}
+
+std::unique_ptr<northbound::CompletionSender> make_sender(asio::io_context& io, const agent::Config& config) {
+  if (config.completions.receivers.empty()) return nullptr;
+  return std::make_unique<northbound::CompletionSender>(
+      io.get_executor(), rpc::ChannelOptions{.endpoints = config.completions.receivers,
+                                             .tls = tls_files(config),
+                                             .server_name = config.completions.server_name});
 }
 
 void log_adoption(const agent::Adoption& adopted, std::chrono::steady_clock::time_point begun) {
@@ -173,9 +185,11 @@ class Daemon {
         eswitch_(eswitch),
         state_(state),
         neighbours_(neighbours),
+        sender_(make_sender(io, config)),
         driver_(kGuestDisconnectWait),
         agent_(io.get_executor(), eswitch, driver_, make_functions(config), state,
-               {.underlay = {.vtep = config.underlay.vtep, .mac = uplink.mac},
+               {.completions = sender_.get(),
+                .underlay = {.vtep = config.underlay.vtep, .mac = uplink.mac},
                 .underlay_mtu_bytes = uplink.mtu_bytes,
                 .vpc_wait = std::chrono::milliseconds(config.attach.vpc_wait_ms)}),
         attachments_(agent_),
@@ -195,6 +209,7 @@ class Daemon {
     tasks_.cancel();
     co_await tasks_.join();
     co_await agent_.stop();
+    if (sender_) co_await sender_->close();
     holder_.cancel();
     co_await holder_.join();
     if (remote != nullptr) co_await remote->close();
@@ -269,6 +284,7 @@ class Daemon {
   dataplane::Eswitch& eswitch_;
   agent::StateDb& state_;
   host::Neighbours& neighbours_;
+  std::unique_ptr<northbound::CompletionSender> sender_;  // null: nobody is told of completions
   host::VhostUserDriver driver_;
   agent::Agent agent_;
   northbound::Attachments attachments_;

@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace berth::agent {
@@ -19,7 +18,7 @@ enum class OperationKind : std::uint8_t { kAttach, kDetach };
 enum class StepStatus : std::uint8_t { kDone, kNotApplicable, kFailed };
 
 struct StepRecord {
-  std::string_view name;  // of a step table: a string literal
+  std::string name;
   StepStatus status = StepStatus::kDone;
   std::string detail;
   std::chrono::microseconds took{0};
@@ -30,6 +29,7 @@ struct Operation {
   OperationKind kind = OperationKind::kAttach;
   RequestId request;
   AttachmentId attachment;
+  std::string traceparent;  // of the request, if it had one (attachment.h)
   std::chrono::steady_clock::time_point begun;
   std::vector<StepRecord> steps;
 

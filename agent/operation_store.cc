@@ -10,94 +10,125 @@ namespace {
 
 constexpr std::size_t kKeptCompletions = 4096;
 
+std::unexpected<Error> request_reused(const RequestId& request, const OperationId& earlier) {
+  return fail_field("request_id", "REQUEST_ID_REUSED",
+                    fmt::format("{} was used for another request ({})", request, earlier));
+}
+
 }  // namespace
 
-OperationStore::OperationStore(asio::any_io_executor executor)
-    : completions_(executor, kKeptCompletions), finished_one_(executor) {}
+OperationStore::OperationStore(asio::any_io_executor executor, StateDb& state)
+    : state_(state), completions_(executor, kKeptCompletions), changed_(executor) {}
 
-Operation& OperationStore::begin(OperationKind kind, RequestId request, std::string fingerprint,
-                                 AttachmentId attachment, std::chrono::steady_clock::time_point begun) {
-  Operation& operation = resume(OperationId::trusted(random_id("op")), kind, std::move(request),
-                                std::move(fingerprint), std::move(attachment));
-  operation.begun = begun;
-  return operation;
-}
-
-Operation& OperationStore::resume(OperationId id, OperationKind kind, RequestId request,
-                                  std::string fingerprint, AttachmentId attachment) {
-  Entry entry{.operation = {.id = id,
-                            .kind = kind,
-                            .request = request,
-                            .attachment = std::move(attachment),
-                            .begun = std::chrono::steady_clock::now()},
-              .fingerprint = std::move(fingerprint)};
-  by_request_[request] = id;
-  return operations_.emplace(id, std::move(entry)).first->second.operation;
-}
-
-Result<const Operation*> OperationStore::find_request(const RequestId& request,
-                                                      const std::string& fingerprint) const {
-  const auto found = by_request_.find(request);
-  if (found == by_request_.end()) return nullptr;
-  const Entry& entry = operations_.at(found->second);
-  if (entry.fingerprint != fingerprint) {
-    return fail_field("request_id", "REQUEST_ID_REUSED",
-                      fmt::format("{} was used for another request ({})", request, entry.operation.id));
+void OperationStore::restore(const SavedState& saved) {
+  older_requests_.insert(saved.older_requests.begin(), saved.older_requests.end());
+  for (const FinishedOperation& finished : saved.operations) {
+    const Operation& operation = finished.operation;
+    by_request_[operation.request] = operation.id;
+    operations_[operation.id] = {operation, finished.fingerprint, true};
+    remember_finished(operation.id);
+    completions_.append(operation, operation.revision);
   }
-  return &entry.operation;
 }
 
-Result<Operation> OperationStore::find(const OperationId& id) const {
+OperationId OperationStore::begin(NewOperation wanted) {
+  const auto id = OperationId::trusted(random_id("op"));
+  resume(id, std::move(wanted));
+  operations_.at(id).is_accepted = false;
+  return id;
+}
+
+void OperationStore::resume(OperationId id, NewOperation wanted) {
+  by_request_[wanted.request] = id;
+  operations_[id] = {.operation = {.id = id,
+                                   .kind = wanted.kind,
+                                   .request = std::move(wanted.request),
+                                   .attachment = std::move(wanted.attachment),
+                                   .traceparent = std::move(wanted.traceparent),
+                                   .begun = wanted.begun},
+                     .fingerprint = std::move(wanted.fingerprint),
+                     .is_accepted = true};
+}
+
+void OperationStore::accept(const OperationId& id) {
+  operations_.at(id).is_accepted = true;
+  changed_.notify_all();
+}
+
+void OperationStore::forget(const OperationId& id) {
+  by_request_.erase(operations_.at(id).operation.request);
+  operations_.erase(id);
+  changed_.notify_all();
+}
+
+Task<std::optional<Operation>> OperationStore::find_request(RequestId request, std::string fingerprint) {
+  using Found = std::optional<Operation>;
+  while (true) {
+    const auto known = by_request_.find(request);
+    if (known == by_request_.end()) break;
+    const Entry& entry = operations_.at(known->second);
+    if (entry.fingerprint != fingerprint) co_return request_reused(request, entry.operation.id);
+    if (entry.is_accepted) co_return Found(entry.operation);
+    const auto woken = co_await changed_.wait();
+    if (!woken) co_return pass(woken);
+  }
+  if (!older_requests_.contains(StateDb::request_hash(request))) co_return Found();
+  const auto older = co_await state_.find(request);
+  if (!older) co_return pass(older);
+  if (!*older) co_return Found();
+  if ((*older)->fingerprint != fingerprint) co_return request_reused(request, (*older)->operation.id);
+  co_return Found((*older)->operation);
+}
+
+Task<Operation> OperationStore::find(OperationId id) {
   const auto found = operations_.find(id);
-  if (found == operations_.end()) {
-    return fail(Code::kNotFound, "OPERATION_UNKNOWN", fmt::format("operation {} is not known", id));
-  }
-  return found->second.operation;
+  if (found != operations_.end() && found->second.is_accepted) co_return found->second.operation;
+  auto older = co_await state_.find(id);
+  if (!older) co_return pass(older);
+  if (*older) co_return (*older)->operation;
+  co_return fail(Code::kNotFound, "OPERATION_UNKNOWN", fmt::format("operation {} is not known", id));
 }
 
-void OperationStore::finish(const OperationId& id, std::optional<Error> error,
-                            std::optional<Attachment> result) {
-  Operation& operation = operations_.at(id).operation;
-  assert(!operation.done);
-  operation.done = true;
-  operation.error = std::move(error);
-  operation.result = std::move(result);
-  operation.total = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() -
-                                                                          operation.begun);
-  operation.revision = completions_.next_revision();
-  completions_.append(operation);
-  finished_one_.notify_all();
+Task<void> OperationStore::finish(OperationId id, std::optional<Error> error,
+                                  std::optional<SavedAttachment> left) {
+  FinishedOperation finished{operations_.at(id).operation, operations_.at(id).fingerprint};
+  Operation& ended = finished.operation;
+  assert(!ended.done);
+  ended.done = true;
+  ended.error = std::move(error);
+  if (left) ended.result = left->attachment;
+  ended.total =
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - ended.begun);
+  const auto revision = co_await state_.finish(finished, std::move(left), !has_outbox_);
+  if (!revision) co_return pass(revision);
+  ended.revision = *revision;
+  operations_.at(id).operation = ended;
+  completions_.append(std::move(ended), *revision);
+  changed_.notify_all();
   remember_finished(id);
-}
-
-void OperationStore::restore_finished(OperationId id, RequestId request, std::string fingerprint,
-                                      Attachment result) {
-  Operation& operation =
-      resume(id, OperationKind::kAttach, std::move(request), std::move(fingerprint), result.id);
-  operation.done = true;
-  operation.result = std::move(result);
-  remember_finished(id);
+  co_return Result<void>();
 }
 
 void OperationStore::remember_finished(const OperationId& id) {
   finished_.push_back(id);
-  if (finished_.size() > kMaxFinished) {
-    const auto oldest = operations_.find(finished_.front());
-    // A request id may have moved on to a later operation.
-    if (const auto of_request = by_request_.find(oldest->second.operation.request);
-        of_request != by_request_.end() && of_request->second == oldest->first) {
-      by_request_.erase(of_request);
-    }
-    operations_.erase(oldest);
-    finished_.pop_front();
+  if (finished_.size() <= kMaxFinished) return;
+  const auto oldest = operations_.find(finished_.front());
+  const RequestId& request = oldest->second.operation.request;
+  // A request id may have moved on to a later operation.
+  if (const auto of_request = by_request_.find(request);
+      of_request != by_request_.end() && of_request->second == oldest->first) {
+    older_requests_.insert(StateDb::request_hash(request));
+    by_request_.erase(of_request);
   }
+  operations_.erase(oldest);
+  finished_.pop_front();
 }
 
 Task<Operation> OperationStore::wait(OperationId id) {
   while (true) {
-    auto operation = find(id);
+    auto operation = co_await find(id);
     if (!operation || operation->done) co_return operation;
-    const auto woken = co_await finished_one_.wait();
+    const auto woken = co_await changed_.wait();
     if (!woken) co_return pass(woken);
   }
 }

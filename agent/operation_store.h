@@ -1,64 +1,92 @@
-// Operations by id and by request, and the feed of completions. In memory: after a restart those of the
-// attachments that exist are known (state_db.h), the others are forgotten.
+// Operations by id and by request, and the feed of completions. An operation ends when its end is on the disk
+// (state_db.h); what has ended is known to the next process, too.
 #pragma once
 
 #include "agent/feed.h"
 #include "agent/operation.h"
+#include "agent/state_db.h"
 
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
+#include <unordered_set>
+#include <vector>
 
 namespace berth::agent {
 
+// What is known of an operation when it begins.
+struct NewOperation {
+  OperationKind kind = OperationKind::kAttach;
+  RequestId request;
+  std::string fingerprint;  // what was asked: find_request() compares it
+  AttachmentId attachment;
+  std::string traceparent = {};
+  std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
+};
+
 class OperationStore {
  public:
-  // Finished operations beyond this many are forgotten, oldest first.
-  static constexpr std::size_t kMaxFinished = 10000;
+  // Finished operations beyond this many are on the disk only, those without a disk forgotten; oldest first.
+  static constexpr std::size_t kMaxFinished = StateDb::kMaxLoaded;
 
-  explicit OperationStore(asio::any_io_executor executor);
+  // `state` outlives this.
+  OperationStore(asio::any_io_executor executor, StateDb& state);
 
-  // `fingerprint` is what was asked: find_request() compares it. The reference is good until the
-  // operation has been finished.
-  Operation& begin(OperationKind kind, RequestId request, std::string fingerprint, AttachmentId attachment,
-                   std::chrono::steady_clock::time_point begun);
-  // The same for one that a former process of ours began: it keeps its id.
-  Operation& resume(OperationId id, OperationKind kind, RequestId request, std::string fingerprint,
-                    AttachmentId attachment);
-  // One that a former process finished well. Watchers of completions have heard of it then.
-  void restore_finished(OperationId id, RequestId request, std::string fingerprint, Attachment result);
+  // Once, before anything else.
+  void restore(const SavedState& saved);
 
-  // The operation of an earlier request with this id, or nullptr. INVALID_ARGUMENT
-  // (REQUEST_ID_REUSED) when that one asked for something else.
-  Result<const Operation*> find_request(const RequestId& request, const std::string& fingerprint) const;
+  // Nobody hears of the operation until it is accepted.
+  OperationId begin(NewOperation wanted);
+  // The same, accepted, for one that a former process of ours began: it keeps its id.
+  void resume(OperationId id, NewOperation wanted);
+  // It is on the disk that it has begun.
+  void accept(const OperationId& id);
+  // It never began.
+  void forget(const OperationId& id);
+
+  // The operation of an earlier request with this id, or nothing; one that is not accepted yet is waited for.
+  // INVALID_ARGUMENT (REQUEST_ID_REUSED) when it asked for something else.
+  Task<std::optional<Operation>> find_request(RequestId request, std::string fingerprint);
+  // Whether there is an operation of this request, accepted or not; those on the disk only are not looked at.
+  bool is_known(const RequestId& request) const { return by_request_.contains(request); }
 
   // NOT_FOUND (OPERATION_UNKNOWN).
-  Result<Operation> find(const OperationId& id) const;
+  Task<Operation> find(OperationId id);
 
   // The steps of a running operation. LIFETIME: until it is finished.
   std::vector<StepRecord>& steps(const OperationId& id) { return operations_.at(id).operation.steps; }
 
-  // Marks the operation done and appends it to the feed.
-  void finish(const OperationId& id, std::optional<Error> error, std::optional<Attachment> result);
+  // Ends the operation when that is on the disk, together with the attachment's row as it is left (none: it
+  // goes), and appends it to the feed. `result` is how the attachment is then. UNAVAILABLE
+  // (STATE_UNWRITABLE): it has not ended.
+  Task<void> finish(OperationId id, std::optional<Error> error, std::optional<SavedAttachment> left);
 
   // Returns when the operation is done.
   Task<Operation> wait(OperationId id);
 
   Feed<Operation>& completions() { return completions_; }
+  // Set: the VMaaS is to be told of every end.
+  void set_has_outbox(bool has_outbox) { has_outbox_ = has_outbox; }
 
  private:
   struct Entry {
     Operation operation;
     std::string fingerprint;
+    bool is_accepted = false;
   };
 
   void remember_finished(const OperationId& id);
 
+  StateDb& state_;
+  bool has_outbox_ = false;
   std::map<OperationId, Entry> operations_;
   std::map<RequestId, OperationId> by_request_;
   std::deque<OperationId> finished_;  // oldest first
+  // Of requests whose operations are on the disk only (StateDb::request_hash).
+  std::unordered_set<std::uint64_t> older_requests_;
   Feed<Operation> completions_;
-  Signal finished_one_;
+  Signal changed_;  // an operation was accepted, forgotten or finished
 };
 
 }  // namespace berth::agent

@@ -3,6 +3,7 @@
 
 #include "agent/attachment_store.h"
 #include "agent/operation_store.h"
+#include "agent/outbox.h"
 #include "agent/reconciler.h"
 #include "agent/state_db.h"
 #include "agent/vpc_store.h"
@@ -30,6 +31,7 @@ struct Services {
   host::FunctionPool& functions;
   host::FunctionDriver& driver;
   StateDb& state;
+  const Outbox* outbox = nullptr;  // null: nobody is told of completions
   std::uint32_t underlay_mtu_bytes = 0;
   // How long an attach waits for its VPC to become known.
   std::chrono::milliseconds vpc_wait{1000};

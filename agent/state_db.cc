@@ -4,125 +4,26 @@
 #include "agent/sqlite.h"
 #include "agent/vpc_blob.h"
 
-#include <algorithm>
-#include <optional>
+#include <functional>
 #include <utility>
-
-#include <fmt/ranges.h>
 
 namespace berth::agent {
 namespace {
 
-constexpr int kSchema = 1;
+constexpr int kSchema = 2;
 // STRICT and NOT NULL: a wrong value is refused when it is written, not when it is needed.
 constexpr const char* kTables = R"(
-  CREATE TABLE attachments (
-    id TEXT PRIMARY KEY NOT NULL, state INTEGER NOT NULL, withdrawn INTEGER NOT NULL,
-    function INTEGER NOT NULL, operation TEXT NOT NULL, operation_request TEXT NOT NULL,
-    fingerprint TEXT NOT NULL, request TEXT NOT NULL, vm TEXT NOT NULL, vpc TEXT NOT NULL,
-    ips TEXT NOT NULL, mac TEXT NOT NULL, mtu INTEGER NOT NULL,
-    rate_from_vm INTEGER NOT NULL, rate_to_vm INTEGER NOT NULL) STRICT;
+  CREATE TABLE attachments (id TEXT PRIMARY KEY NOT NULL, record BLOB NOT NULL) STRICT;
+  CREATE TABLE operations (
+    revision INTEGER PRIMARY KEY NOT NULL, id TEXT UNIQUE NOT NULL, request TEXT NOT NULL,
+    is_told INTEGER NOT NULL, record BLOB NOT NULL) STRICT;
+  CREATE INDEX operations_by_request ON operations (request);
+  CREATE INDEX untold_operations ON operations (revision) WHERE is_told = 0;
   CREATE TABLE vpcs (id TEXT PRIMARY KEY NOT NULL, vpc BLOB NOT NULL) STRICT;
   CREATE TABLE push (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL) STRICT;
   CREATE TABLE next_hops (vtep TEXT PRIMARY KEY NOT NULL, mac TEXT NOT NULL) STRICT;
-  PRAGMA user_version = 1;
+  PRAGMA user_version = 2;
 )";
-
-// A transaction: rolled back unless committed.
-class Transaction {
- public:
-  explicit Transaction(SqliteDatabase& database) : database_(database) {}
-  ~Transaction() {
-    if (is_open_) (void)database_.execute("ROLLBACK");  // why it came to this has been said
-  }
-  Result<void> begin() {
-    auto begun = database_.execute("BEGIN IMMEDIATE");
-    is_open_ = begun.has_value();
-    return begun;
-  }
-  Result<void> commit() {
-    auto committed = database_.execute("COMMIT");
-    is_open_ = !committed;
-    return committed;
-  }
-
- private:
-  SqliteDatabase& database_;
-  bool is_open_ = false;
-};
-
-// Columns of a row as values; the first that is none makes the row corrupt.
-class RowReader {
- public:
-  explicit RowReader(SqliteRow row) : row_(row) {}
-
-  template <typename Id>
-  Id id() {
-    return take(Id::parse("id", row_.bytes(column_++)), Id());
-  }
-  MacAddress mac() { return take(MacAddress::parse("mac", row_.bytes(column_++)), MacAddress()); }
-  IpAddress ip() { return take(IpAddress::parse("ip", row_.bytes(column_++)), IpAddress()); }
-  std::vector<IpAddress> ips() {
-    std::vector<IpAddress> ips;
-    const std::string text = row_.bytes(column_++);
-    for (std::size_t begin = 0; begin < text.size();) {
-      const std::size_t end = std::min(text.find(',', begin), text.size());
-      ips.push_back(take(IpAddress::parse("ip", text.substr(begin, end - begin)), IpAddress()));
-      begin = end + 1;
-    }
-    return ips;
-  }
-  std::string text() { return row_.bytes(column_++); }
-  template <typename T>
-  T number(std::uint64_t most = std::numeric_limits<T>::max()) {
-    const auto value = static_cast<std::uint64_t>(row_.integer(column_++));
-    if (value > most) is_good_ = false;
-    return static_cast<T>(value);
-  }
-  bool is_good() const { return is_good_; }
-
- private:
-  template <typename T>
-  T take(Result<T> value, T otherwise) {
-    if (!value) is_good_ = false;
-    return value ? *std::move(value) : otherwise;
-  }
-
-  SqliteRow row_;
-  int column_ = 0;
-  bool is_good_ = true;
-};
-
-// Nothing of a tenant is opened that was not open: half-way attachments begin with a closed gate.
-Gate gate_of(AttachmentState state) {
-  return state == AttachmentState::kAttached ? Gate::kOpen : Gate::kClosed;
-}
-
-Result<SavedAttachment> read_attachment(SqliteRow row) {
-  RowReader reader(row);
-  SavedAttachment saved;
-  Attachment& attachment = saved.attachment;
-  attachment.id = reader.id<AttachmentId>();
-  attachment.state = static_cast<AttachmentState>(
-      reader.number<std::uint8_t>(static_cast<std::uint8_t>(AttachmentState::kQuarantined)));
-  attachment.gate = gate_of(attachment.state);
-  attachment.is_withdrawn = reader.number<std::uint8_t>(1) != 0;
-  attachment.function.index = reader.number<std::uint16_t>();
-  saved.operation = reader.id<OperationId>();
-  saved.request = RequestId::trusted(reader.text());
-  saved.fingerprint = reader.text();
-  AttachIntent& intent = attachment.intent;
-  intent.request = RequestId::trusted(reader.text());
-  intent.vm = reader.id<VmId>();
-  intent.vpc = reader.id<VpcId>();
-  intent.ips = reader.ips();
-  intent.mac = reader.mac();
-  intent.mtu_bytes = reader.number<std::uint32_t>();
-  intent.rates.from_vm = reader.number<std::uint64_t>();
-  intent.rates.to_vm = reader.number<std::uint64_t>();
-  if (reader.is_good() && !intent.ips.empty()) return saved;
-  return fail(Code::kDataLoss, "STATE_CORRUPT", "an attachment's row is not what berthd writes");
-}
 
 std::filesystem::path file_in(const std::filesystem::path& folder) {
   return folder / "state.db";
@@ -139,24 +40,100 @@ std::string cure(const std::filesystem::path& folder) {
 
 class StateDb::Impl {
  public:
-  explicit Impl(SqliteDatabase opened, std::filesystem::path in)
+  Impl(SqliteDatabase opened, std::filesystem::path in)
       : database(std::move(opened)), folder(std::move(in)) {}
 
   Result<void> prepare();
   Result<void> read_attachments(SavedState& state);
+  Result<void> read_operations(SavedState& state);
   Result<void> read_vpcs(SavedState& state);
   Result<void> read_next_hops(SavedState& state);
-  // In a transaction of the caller's.
-  Result<void> save(const SavedAttachment& saved);
-  Result<void> erase(const AttachmentId& id);
-  Result<void> save_vpcs(const dataplane::VpcSet& vpcs, const std::set<VpcId>& changed,
-                         std::uint64_t version);
-  Result<void> save_next_hops(const std::map<IpAddress, MacAddress>& next_hops);
 
   SqliteDatabase database;
   std::filesystem::path folder;
-  GroupCommit writer{database};
+  GroupCommit commits{database};
 };
+
+namespace {
+
+// Calls `take` for every row.
+template <typename Take>
+Result<void> for_each_row(SqliteStatement& rows, Take take) {
+  while (true) {
+    const auto found = rows.step();
+    if (!found) return pass(found);
+    if (!*found) return {};
+    if (auto taken = take(rows.row()); !taken) return taken;
+  }
+}
+
+Result<FinishedOperation> read_operation(SqliteRow row) {
+  auto finished = parse_operation_record(row.bytes(1));
+  if (finished) finished->operation.revision = static_cast<std::uint64_t>(row.integer(0));
+  return finished;
+}
+
+Result<void> write_attachment(SqliteDatabase& database, const SavedAttachment& saved) {
+  auto put = database.prepare("INSERT OR REPLACE INTO attachments VALUES (?1, ?2)");
+  if (!put) return pass(put);
+  return put->bind(saved.attachment.id.str()).bind_blob(format_record(saved)).run();
+}
+
+Result<void> erase_attachment(SqliteDatabase& database, const AttachmentId& id) {
+  auto remove = database.prepare("DELETE FROM attachments WHERE id = ?1");
+  if (!remove) return pass(remove);
+  return remove->bind(id.str()).run();
+}
+
+Result<std::uint64_t> write_end(SqliteDatabase& database, const FinishedOperation& finished,
+                                const std::optional<SavedAttachment>& left, bool is_told) {
+  const Operation& operation = finished.operation;
+  const auto row =
+      left ? write_attachment(database, *left) : erase_attachment(database, operation.attachment);
+  if (!row) return pass(row);
+  const auto latest = database.query_integer("SELECT coalesce(max(revision), 0) FROM operations");
+  if (!latest) return pass(latest);
+  const std::int64_t revision = *latest + 1;
+  auto put = database.prepare("INSERT INTO operations VALUES (?1, ?2, ?3, ?4, ?5)");
+  if (!put) return pass(put);
+  put->bind(revision).bind(operation.id.str()).bind(operation.request.str()).bind(is_told ? 1 : 0);
+  if (const auto written = put->bind_blob(format_record(finished)).run(); !written) return pass(written);
+  auto forget = database.prepare("DELETE FROM operations WHERE revision <= ?1 AND is_told = 1");
+  if (!forget) return pass(forget);
+  const auto forgotten = forget->bind(revision - static_cast<std::int64_t>(StateDb::kMaxOperations)).run();
+  if (!forgotten) return pass(forgotten);
+  return static_cast<std::uint64_t>(revision);
+}
+
+Result<void> write_vpcs(SqliteDatabase& database, const dataplane::VpcSet& vpcs,
+                        const std::set<VpcId>& changed, std::uint64_t version) {
+  auto put = database.prepare("INSERT OR REPLACE INTO vpcs VALUES (?1, ?2)");
+  if (!put) return pass(put);
+  auto remove = database.prepare("DELETE FROM vpcs WHERE id = ?1");
+  if (!remove) return pass(remove);
+  for (const VpcId& id : changed) {
+    const auto vpc = vpcs.find(id);
+    const bool is_there = vpc != vpcs.end();
+    if (is_there) put->bind(id.str()).bind_blob(format_vpc_blob(*vpc->second));
+    if (!is_there) remove->bind(id.str());
+    if (auto written = is_there ? put->run() : remove->run(); !written) return written;
+  }
+  auto push = database.prepare("INSERT OR REPLACE INTO push VALUES (1, ?1)");
+  if (!push) return pass(push);
+  return push->bind(static_cast<std::int64_t>(version)).run();
+}
+
+Result<void> write_next_hops(SqliteDatabase& database, const std::map<IpAddress, MacAddress>& next_hops) {
+  if (auto emptied = database.execute("DELETE FROM next_hops"); !emptied) return emptied;
+  auto put = database.prepare("INSERT INTO next_hops VALUES (?1, ?2)");
+  if (!put) return pass(put);
+  for (const auto& [vtep, mac] : next_hops) {
+    if (auto written = put->bind(vtep.str()).bind(mac.str()).run(); !written) return written;
+  }
+  return {};
+}
+
+}  // namespace
 
 StateDb::StateDb() = default;
 StateDb::StateDb(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -196,35 +173,63 @@ Result<void> StateDb::Impl::prepare() {
     return fail(Code::kFailedPrecondition, "STATE_VERSION",
                 fmt::format("its schema is {}, this berthd's is {}", *schema, kSchema));
   }
-  Transaction transaction(database);
-  if (auto begun = transaction.begin(); !begun) return begun;
-  if (auto made = database.execute(kTables); !made) return made;
-  return transaction.commit();
+  return database.execute(fmt::format("BEGIN IMMEDIATE; {} COMMIT", kTables));
 }
 
 Result<SavedState> StateDb::load() {
   SavedState state;
   if (!impl_) return state;
-  for (const auto read : {&Impl::read_attachments, &Impl::read_vpcs, &Impl::read_next_hops}) {
+  for (const auto read :
+       {&Impl::read_attachments, &Impl::read_operations, &Impl::read_vpcs, &Impl::read_next_hops}) {
     if (const auto done = (*impl_.*read)(state); !done) return pass(done, cure(impl_->folder));
   }
   return state;
 }
 
 Result<void> StateDb::Impl::read_attachments(SavedState& state) {
-  auto rows = database.prepare(
-      "SELECT id, state, withdrawn, function, operation, operation_request, fingerprint, request, vm, vpc, "
-      "ips,"
-      " mac, mtu, rate_from_vm, rate_to_vm FROM attachments ORDER BY id");
+  auto rows = database.prepare("SELECT record FROM attachments ORDER BY id");
   if (!rows) return pass(rows);
-  while (true) {
-    const auto found = rows->step();
-    if (!found) return pass(found);
-    if (!*found) return {};
-    auto attachment = read_attachment(rows->row());
-    if (!attachment) return pass(attachment);
-    state.attachments.push_back(*std::move(attachment));
-  }
+  return for_each_row(*rows, [&](SqliteRow row) -> Result<void> {
+    auto saved = parse_attachment_record(row.bytes(0));
+    if (!saved) return pass(saved);
+    state.attachments.push_back(*std::move(saved));
+    return {};
+  });
+}
+
+Result<void> StateDb::Impl::read_operations(SavedState& state) {
+  const auto latest = database.query_integer("SELECT coalesce(max(revision), 0) FROM operations");
+  if (!latest) return pass(latest);
+  state.revision = static_cast<std::uint64_t>(*latest);
+  const std::int64_t first_loaded = *latest - static_cast<std::int64_t>(kMaxLoaded) + 1;
+  auto rows =
+      database.prepare("SELECT revision, record FROM operations WHERE revision >= ?1 ORDER BY revision");
+  if (!rows) return pass(rows);
+  rows->bind(first_loaded);
+  const auto loaded = for_each_row(*rows, [&](SqliteRow row) -> Result<void> {
+    auto finished = read_operation(row);
+    if (!finished) return pass(finished);
+    state.operations.push_back(*std::move(finished));
+    return {};
+  });
+  if (!loaded) return loaded;
+  auto untold =
+      database.prepare("SELECT revision, record FROM operations WHERE is_told = 0 ORDER BY revision");
+  if (!untold) return pass(untold);
+  const auto taken = for_each_row(*untold, [&](SqliteRow row) -> Result<void> {
+    auto finished = read_operation(row);
+    if (!finished) return pass(finished);
+    state.untold.push_back(std::move(finished->operation));
+    return {};
+  });
+  if (!taken) return taken;
+  auto older = database.prepare("SELECT request FROM operations WHERE revision < ?1");
+  if (!older) return pass(older);
+  older->bind(first_loaded);
+  return for_each_row(*older, [&](SqliteRow row) -> Result<void> {
+    state.older_requests.push_back(request_hash(RequestId::trusted(row.bytes(0))));
+    return {};
+  });
 }
 
 Result<void> StateDb::Impl::read_vpcs(SavedState& state) {
@@ -233,117 +238,107 @@ Result<void> StateDb::Impl::read_vpcs(SavedState& state) {
   state.vpcs_version = static_cast<std::uint64_t>(*version);
   auto rows = database.prepare("SELECT vpc FROM vpcs ORDER BY id");
   if (!rows) return pass(rows);
-  while (true) {
-    const auto found = rows->step();
-    if (!found) return pass(found);
-    if (!*found) return {};
-    auto vpc = parse_vpc_blob(rows->row().bytes(0));
+  return for_each_row(*rows, [&](SqliteRow row) -> Result<void> {
+    auto vpc = parse_vpc_blob(row.bytes(0));
     if (!vpc) return pass(vpc);
     const VpcId id = vpc->id;
     state.vpcs.emplace(id, std::make_shared<const dataplane::Vpc>(*std::move(vpc)));
-  }
+    return {};
+  });
 }
 
 Result<void> StateDb::Impl::read_next_hops(SavedState& state) {
   auto rows = database.prepare("SELECT vtep, mac FROM next_hops");
   if (!rows) return pass(rows);
-  while (true) {
-    const auto found = rows->step();
-    if (!found) return pass(found);
-    if (!*found) return {};
-    RowReader reader(rows->row());
-    const auto vtep = reader.ip();
-    state.next_hops.emplace(vtep, reader.mac());
-    if (!reader.is_good())
+  return for_each_row(*rows, [&](SqliteRow row) -> Result<void> {
+    const auto vtep = IpAddress::parse("vtep", row.bytes(0));
+    const auto mac = MacAddress::parse("mac", row.bytes(1));
+    if (!vtep || !mac)
       return fail(Code::kDataLoss, "STATE_CORRUPT", "a next hop's row is not what berthd writes");
-  }
+    state.next_hops.emplace(*vtep, *mac);
+    return {};
+  });
+}
+
+template <typename Write>
+Task<void> StateDb::write(Write write) {
+  if (!impl_) co_return Result<void>();
+  const auto written = co_await impl_->commits.commit(
+      [write = std::move(write)](SqliteDatabase& database) -> Result<std::uint64_t> {
+        const Result<void> done = write(database);
+        if (!done) return pass(done);
+        return 0;
+      });
+  if (!written) co_return pass(written);
+  co_return Result<void>();
 }
 
 Task<void> StateDb::save(SavedAttachment attachment) {
-  if (!impl_) co_return Result<void>();
-  co_return co_await impl_->writer.write(
-      [impl = impl_.get(), saved = std::move(attachment)] { return impl->save(saved); });
-}
-
-Result<void> StateDb::Impl::save(const SavedAttachment& saved) {
-  auto statement = database.prepare(
-      "INSERT OR REPLACE INTO attachments VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
-      "?14,"
-      " ?15)");
-  if (!statement) return pass(statement);
-  const Attachment& attachment = saved.attachment;
-  const AttachIntent& intent = attachment.intent;
-  statement->bind(attachment.id.str())
-      .bind(static_cast<std::int64_t>(attachment.state))
-      .bind(attachment.is_withdrawn ? 1 : 0)
-      .bind(attachment.function.index)
-      .bind(saved.operation.str())
-      .bind(saved.request.str())
-      .bind(saved.fingerprint)
-      .bind(intent.request.str())
-      .bind(intent.vm.str())
-      .bind(intent.vpc.str())
-      .bind(fmt::format("{}", fmt::join(intent.ips, ",")))
-      .bind(intent.mac.str())
-      .bind(intent.mtu_bytes)
-      .bind(static_cast<std::int64_t>(intent.rates.from_vm))
-      .bind(static_cast<std::int64_t>(intent.rates.to_vm));
-  return statement->run();
+  return write([saved = std::move(attachment)](SqliteDatabase& database) {
+    return write_attachment(database, saved);
+  });
 }
 
 Task<void> StateDb::erase(AttachmentId attachment) {
-  if (!impl_) co_return Result<void>();
-  co_return co_await impl_->writer.write(
-      [impl = impl_.get(), id = std::move(attachment)] { return impl->erase(id); });
-}
-
-Result<void> StateDb::Impl::erase(const AttachmentId& id) {
-  auto statement = database.prepare("DELETE FROM attachments WHERE id = ?1");
-  if (!statement) return pass(statement);
-  statement->bind(id.str());
-  return statement->run();
+  return write(
+      [id = std::move(attachment)](SqliteDatabase& database) { return erase_attachment(database, id); });
 }
 
 Task<void> StateDb::save_vpcs(std::shared_ptr<const dataplane::VpcSet> vpcs, std::set<VpcId> changed,
                               std::uint64_t version) {
-  if (!impl_) co_return Result<void>();
-  co_return co_await impl_->writer.write([impl = impl_.get(), vpcs = std::move(vpcs),
-                                          changed = std::move(changed),
-                                          version] { return impl->save_vpcs(*vpcs, changed, version); });
-}
-
-Result<void> StateDb::Impl::save_vpcs(const dataplane::VpcSet& vpcs, const std::set<VpcId>& changed,
-                                      std::uint64_t version) {
-  auto put = database.prepare("INSERT OR REPLACE INTO vpcs VALUES (?1, ?2)");
-  if (!put) return pass(put);
-  auto remove = database.prepare("DELETE FROM vpcs WHERE id = ?1");
-  if (!remove) return pass(remove);
-  for (const VpcId& id : changed) {
-    const auto vpc = vpcs.find(id);
-    const bool is_there = vpc != vpcs.end();
-    if (is_there) put->bind(id.str()).bind_blob(format_vpc_blob(*vpc->second));
-    if (!is_there) remove->bind(id.str());
-    if (auto written = is_there ? put->run() : remove->run(); !written) return written;
-  }
-  auto push = database.prepare("INSERT OR REPLACE INTO push VALUES (1, ?1)");
-  if (!push) return pass(push);
-  return push->bind(static_cast<std::int64_t>(version)).run();
+  return write([vpcs = std::move(vpcs), changed = std::move(changed), version](SqliteDatabase& database) {
+    return write_vpcs(database, *vpcs, changed, version);
+  });
 }
 
 Task<void> StateDb::save_next_hops(std::map<IpAddress, MacAddress> next_hops) {
-  if (!impl_) co_return Result<void>();
-  co_return co_await impl_->writer.write(
-      [impl = impl_.get(), hops = std::move(next_hops)] { return impl->save_next_hops(hops); });
+  return write(
+      [hops = std::move(next_hops)](SqliteDatabase& database) { return write_next_hops(database, hops); });
 }
 
-Result<void> StateDb::Impl::save_next_hops(const std::map<IpAddress, MacAddress>& next_hops) {
-  if (auto emptied = database.execute("DELETE FROM next_hops"); !emptied) return emptied;
-  auto put = database.prepare("INSERT INTO next_hops VALUES (?1, ?2)");
-  if (!put) return pass(put);
-  for (const auto& [vtep, mac] : next_hops) {
-    if (auto written = put->bind(vtep.str()).bind(mac.str()).run(); !written) return written;
-  }
-  return {};
+Task<std::uint64_t> StateDb::finish(FinishedOperation finished, std::optional<SavedAttachment> left,
+                                    bool is_told) {
+  if (!impl_) co_return ++revision_;
+  co_return co_await impl_->commits.commit(
+      [finished = std::move(finished), left = std::move(left), is_told](SqliteDatabase& database) {
+        return write_end(database, finished, left, is_told);
+      });
+}
+
+Task<void> StateDb::told(std::uint64_t revision) {
+  return write([revision](SqliteDatabase& database) -> Result<void> {
+    auto mark = database.prepare("UPDATE operations SET is_told = 1 WHERE revision = ?1");
+    if (!mark) return pass(mark);
+    return mark->bind(static_cast<std::int64_t>(revision)).run();
+  });
+}
+
+Task<std::optional<FinishedOperation>> StateDb::find(const char* column, std::string value) {
+  using Found = std::optional<FinishedOperation>;
+  if (!impl_) co_return Found();
+  auto found = std::make_shared<Found>();
+  const auto looked = co_await impl_->commits.commit(
+      [found, column, value = std::move(value)](SqliteDatabase& database) -> Result<std::uint64_t> {
+        // Of a request that was made twice, the later operation counts.
+        auto rows = database.prepare(fmt::format(
+            "SELECT revision, record FROM operations WHERE {} = ?1 ORDER BY revision DESC LIMIT 1", column));
+        if (!rows) return pass(rows);
+        rows->bind(value);
+        const auto read = for_each_row(*rows, [&](SqliteRow row) -> Result<void> {
+          auto finished = read_operation(row);
+          if (!finished) return pass(finished);
+          *found = *std::move(finished);
+          return {};
+        });
+        if (!read) return pass(read);
+        return 0;
+      });
+  if (!looked) co_return pass(looked);
+  co_return *std::move(found);
+}
+
+std::uint64_t StateDb::request_hash(const RequestId& request) {
+  return std::hash<std::string>()(request.str());
 }
 
 }  // namespace berth::agent

@@ -1,11 +1,10 @@
-// What berthd must still know after a restart: attachments, the VPCs of the last push that was accepted,
-// and the next hops of the underlay. A SQLite database in `state_dir`, with one thread that writes it. A row
-// is on the disk before what it announces is done, so that a start can finish whatever was half-way.
-// Schema and cures: docs/rule-holder.md.
+// What berthd must still know after a restart: attachments, operations that have ended and which of them the
+// VMaaS has not been told, the VPCs of the last push that was accepted, and the next hops of the underlay. A
+// SQLite database in `state_dir`. A row is on the disk before what it announces is done, so that a start can
+// finish whatever was half-way. Schema and cures: docs/state.md.
 #pragma once
 
-#include "agent/attachment.h"
-#include "agent/operation.h"
+#include "agent/records.h"
 #include "base/task.h"
 #include "dataplane/vpc.h"
 
@@ -13,22 +12,20 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 namespace berth::agent {
 
-// An attachment and the operation that made it what it is; the gate follows from the state.
-struct SavedAttachment {
-  Attachment attachment;
-  OperationId operation;
-  RequestId request;
-  std::string fingerprint;  // of the request: agent/operation.h
-};
-
 struct SavedState {
   std::vector<SavedAttachment> attachments;
+  std::vector<FinishedOperation> operations;  // the latest, by revision
+  std::vector<std::uint64_t>
+      older_requests;             // hashes (StateDb::request_hash) of the other operations' requests
+  std::vector<Operation> untold;  // what the VMaaS has not confirmed, by revision
+  std::uint64_t revision = 0;     // of the last operation that ended
   dataplane::VpcSet vpcs;
   std::uint64_t vpcs_version = 0;  // 0: no push was ever accepted
   std::map<IpAddress, MacAddress> next_hops;
@@ -38,6 +35,11 @@ struct SavedState {
 
 class StateDb {
  public:
+  // Operations beyond this many are forgotten, oldest first, unless the VMaaS has not been told.
+  static constexpr std::uint64_t kMaxOperations = 100'000;
+  // So many of them are loaded.
+  static constexpr std::uint64_t kMaxLoaded = 10'000;
+
   // Keeps nothing.
   StateDb();
   // Opens or makes `folder`/state.db, for this process alone. Blocks. DATA_LOSS (STATE_CORRUPT),
@@ -47,22 +49,38 @@ class StateDb {
   StateDb(StateDb&&) noexcept;
   StateDb& operator=(StateDb&&) = delete;
 
-  // Blocks. DATA_LOSS (STATE_CORRUPT).
+  // Blocks; before anything is written. DATA_LOSS (STATE_CORRUPT).
   Result<SavedState> load();
 
   // Each returns when it is on the disk; UNAVAILABLE (STATE_UNWRITABLE) when it is not, and then nothing of
-  // it is. Idempotent.
+  // it is. Idempotent, but for finish().
   Task<void> save(SavedAttachment attachment);
   Task<void> erase(AttachmentId attachment);
+  // The end of an operation, in one piece: its record, and the attachment's row as it is left (none: it
+  // goes). Returns the operation's revision: the last one's and one more. Callers are resumed in that order.
+  // `is_told`: nobody wants to be told.
+  Task<std::uint64_t> finish(FinishedOperation finished, std::optional<SavedAttachment> left, bool is_told);
+  // The VMaaS has confirmed this one.
+  Task<void> told(std::uint64_t revision);
   // Those of `changed` as they are in `vpcs`; the ones that are not there any more go.
   Task<void> save_vpcs(std::shared_ptr<const dataplane::VpcSet> vpcs, std::set<VpcId> changed,
                        std::uint64_t version);
   Task<void> save_next_hops(std::map<IpAddress, MacAddress> next_hops);
 
+  // Operations that load() left on the disk; nothing when there is none.
+  Task<std::optional<FinishedOperation>> find(OperationId operation) { return find("id", operation.str()); }
+  Task<std::optional<FinishedOperation>> find(RequestId request) { return find("request", request.str()); }
+  static std::uint64_t request_hash(const RequestId& request);
+
  private:
   class Impl;
   explicit StateDb(std::unique_ptr<Impl> impl);
+  template <typename Write>
+  Task<void> write(Write write);
+  Task<std::optional<FinishedOperation>> find(const char* column, std::string value);
+
   std::unique_ptr<Impl> impl_;
+  std::uint64_t revision_ = 0;  // of a database that keeps nothing
 };
 
 }  // namespace berth::agent

@@ -23,9 +23,10 @@ inline StepRecord make_record(std::string_view name, const Result<StepOutcome>& 
                               std::chrono::steady_clock::time_point begun) {
   const auto took =
       std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun);
-  if (!outcome) return {name, StepStatus::kFailed, outcome.error().message, took};
+  if (!outcome) return {std::string(name), StepStatus::kFailed, outcome.error().message, took};
   const bool applicable = outcome->status == host::StepStatus::kDone;
-  return {name, applicable ? StepStatus::kDone : StepStatus::kNotApplicable, outcome->detail, took};
+  return {std::string(name), applicable ? StepStatus::kDone : StepStatus::kNotApplicable, outcome->detail,
+          took};
 }
 
 template <typename Workflow>

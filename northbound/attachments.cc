@@ -1,6 +1,7 @@
 #include "northbound/attachments.h"
 
 #include "northbound/convert.h"
+#include "northbound/trace_context.h"
 
 #include <utility>
 
@@ -9,11 +10,13 @@ namespace berth::northbound {
 void Attachments::add_to(rpc::Server& server) {
   const auto method = [](const char* name) { return std::string("berth.northbound.v1.Attachments/") + name; };
   server.unary<v1::AttachVmRequest, v1::Operation>(
-      method("AttachVm"),
-      [this](rpc::Context, v1::AttachVmRequest request) { return attach_vm(std::move(request)); });
+      method("AttachVm"), [this](rpc::Context call, v1::AttachVmRequest request) {
+        return attach_vm(traceparent_of(call.metadata()), std::move(request));
+      });
   server.unary<v1::DetachVmRequest, v1::Operation>(
-      method("DetachVm"),
-      [this](rpc::Context, v1::DetachVmRequest request) { return detach_vm(std::move(request)); });
+      method("DetachVm"), [this](rpc::Context call, v1::DetachVmRequest request) {
+        return detach_vm(traceparent_of(call.metadata()), std::move(request));
+      });
   server.unary<v1::GetAttachmentRequest, v1::Attachment>(
       method("GetAttachment"),
       [this](rpc::Context, v1::GetAttachmentRequest request) { return get_attachment(std::move(request)); });
@@ -33,20 +36,21 @@ void Attachments::add_to(rpc::Server& server) {
       });
 }
 
-Task<v1::Operation> Attachments::attach_vm(v1::AttachVmRequest request) {
-  const auto intent = to_intent(request);
+Task<v1::Operation> Attachments::attach_vm(std::string traceparent, v1::AttachVmRequest request) {
+  auto intent = to_intent(request);
   if (!intent) co_return pass(intent);
+  intent->traceparent = std::move(traceparent);
   const auto operation = co_await agent_.attach(*intent);
   if (!operation) co_return pass(operation);
   co_return to_message(*operation);
 }
 
-Task<v1::Operation> Attachments::detach_vm(v1::DetachVmRequest request) {
+Task<v1::Operation> Attachments::detach_vm(std::string traceparent, v1::DetachVmRequest request) {
   auto id = RequestId::parse("request_id", request.request_id());
   if (!id) co_return pass(id);
   const auto attachment = AttachmentId::parse("attachment", request.attachment());
   if (!attachment) co_return pass(attachment);
-  const auto operation = agent_.detach(*std::move(id), *attachment);
+  const auto operation = co_await agent_.detach({*std::move(id), *attachment, std::move(traceparent)});
   if (!operation) co_return pass(operation);
   co_return to_message(*operation);
 }
@@ -73,7 +77,7 @@ Task<v1::ListAttachmentsResponse> Attachments::list_attachments() {
 Task<v1::Operation> Attachments::get_operation(v1::GetOperationRequest request) {
   const auto id = OperationId::parse("operation", request.operation());
   if (!id) co_return pass(id);
-  const auto operation = agent_.operations().find(*id);
+  const auto operation = co_await agent_.operations().find(*id);
   if (!operation) co_return pass(operation);
   co_return to_message(*operation);
 }

@@ -15,8 +15,8 @@ class Attachments {
   void add_to(rpc::Server& server);
 
  private:
-  Task<v1::Operation> attach_vm(v1::AttachVmRequest request);
-  Task<v1::Operation> detach_vm(v1::DetachVmRequest request);
+  Task<v1::Operation> attach_vm(std::string traceparent, v1::AttachVmRequest request);
+  Task<v1::Operation> detach_vm(std::string traceparent, v1::DetachVmRequest request);
   Task<v1::Attachment> get_attachment(v1::GetAttachmentRequest request);
   Task<v1::ListAttachmentsResponse> list_attachments();
   Task<v1::Operation> get_operation(v1::GetOperationRequest request);

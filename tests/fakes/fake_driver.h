@@ -21,6 +21,9 @@ class FakeDriver : public host::FunctionDriver {
   // Holds a VM up at its plug step, if set.
   std::function<Task<void>()> before_plug;
 
+  // Hears of everything that is done to a function, if somebody wants to know.
+  std::function<void()> on_change;
+
   std::string_view kind() const override { return "fake"; }
   Task<host::StepOutcome> prepare(host::PrepareArgs) override { return step("prepare"); }
   Task<host::StepOutcome> expose(host::Function) override { return step("expose"); }
@@ -34,6 +37,7 @@ class FakeDriver : public host::FunctionDriver {
       if (!waited) co_return pass(waited);
     }
     dirty.insert(function.index);  // a plug that fails may have got half-way
+    if (on_change) on_change();
     if (!failing.contains("plug")) plugged.emplace(function.index, vm);
     co_return co_await step("plug");
   }
@@ -52,6 +56,7 @@ class FakeDriver : public host::FunctionDriver {
 
  private:
   Task<host::StepOutcome> step(std::string name) {
+    if (on_change) on_change();
     if (failing.contains(name))
       co_return fail(Code::kUnavailable, "TOLD_TO_FAIL", name + " was told to fail");
     co_return host::StepOutcome{};

@@ -61,7 +61,7 @@ class AgentWorld {
     return run(agent.operations().wait(accepted->id));
   }
   Result<agent::Operation> detach(const AttachmentId& id, const std::string& request) {
-    const auto accepted = agent.detach(RequestId::trusted(request), id);
+    const auto accepted = run(agent.detach({RequestId::trusted(request), id}));
     if (!accepted) return accepted;
     return run(agent.operations().wait(accepted->id));
   }

@@ -28,7 +28,7 @@ TEST(Attach, TakesEveryStepAndOpensThePort) {
   ASSERT_TRUE(operation);
   EXPECT_FALSE(operation->error);
   EXPECT_THAT(names_of(operation->steps), ElementsAre("admit", "resolve", "close", "program", "prepare",
-                                                      "expose", "bind", "plug", "verify", "report"));
+                                                      "expose", "bind", "plug", "verify"));
   EXPECT_EQ(operation->result->state, AttachmentState::kAttached);
   EXPECT_EQ(operation->result->intent.mtu_bytes, 1450U);
   EXPECT_EQ(world.eswitch.count(Purpose::kAdmit), 1U);
@@ -324,7 +324,7 @@ TEST(Detach, ClosesThePortEvenIfTheVmDoesNotLetGo) {
   EXPECT_EQ(detached->result->state, AttachmentState::kQuarantined);
   EXPECT_EQ(world.eswitch.count(Purpose::kSpoofDrop), 1U);
   EXPECT_EQ(world.eswitch.count(Purpose::kAdmit), 0U);
-  EXPECT_EQ(world.agent.detach(RequestId::trusted("again"), attached->attachment).error().reason,
+  EXPECT_EQ(world.run(world.agent.detach({RequestId::trusted("again"), attached->attachment})).error().reason,
             "QUARANTINED");
   // Its address may be had, and what is cleaned up later is not the new VM's.
   const auto second = world.attach(world.intent("vm-2", "blue", 5));
@@ -359,7 +359,7 @@ TEST(Detach, OfAVmThatIsStillBeingAttachedIsRefused) {
   world.driver.before_plug = [&] { return go_on.wait(); };
   const auto accepted = world.run(world.agent.attach(world.intent("vm-1", "blue", 5)));
   world.io.poll();
-  const auto refused = world.agent.detach(RequestId::trusted("bye"), accepted->attachment);
+  const auto refused = world.run(world.agent.detach({RequestId::trusted("bye"), accepted->attachment}));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().reason, "ATTACHMENT_BUSY");
   go_on.notify_all();

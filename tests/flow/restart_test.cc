@@ -217,7 +217,7 @@ TEST(Restart, AQuarantinedFunctionStaysOutOfUseWithItsDefaultDrop) {
     Life life(host);
     life.set_up();
     const auto id = life.agent.attachments().list()[0].id;
-    const auto accepted = life.agent.detach(RequestId::trusted("req-detach"), id).value();
+    const auto accepted = life.run(life.agent.detach({RequestId::trusted("req-detach"), id})).value();
     (void)life.run(life.agent.operations().wait(accepted.id));
     ASSERT_EQ(life.agent.attachments().get(id)->state, AttachmentState::kQuarantined);
   }

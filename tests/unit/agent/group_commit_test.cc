@@ -23,15 +23,18 @@ class GroupCommitTest : public ::testing::Test {
 
   // Holds the thread until release(), so that what follows has to wait, and is one batch.
   void hold() {
-    start([this] {
+    start([this](SqliteDatabase&) {
       held.wait();
-      return Result<void>();
+      return Result<std::uint64_t>(0);
     });
   }
   void release() { held.count_down(); }
-  void insert(int number) {
-    start(
-        [this, number] { return database.execute(fmt::format("INSERT INTO numbers VALUES ({})", number)); });
+  void insert(int number) { execute(fmt::format("INSERT INTO numbers VALUES ({})", number)); }
+  void execute(std::string sql) {
+    start([sql = std::move(sql)](SqliteDatabase& into) -> Result<std::uint64_t> {
+      if (const auto done = into.execute(sql); !done) return pass(done);
+      return 0;
+    });
   }
   void start(GroupCommit::Write write) {
     const std::size_t at = outcomes.size();
@@ -39,7 +42,7 @@ class GroupCommitTest : public ::testing::Test {
     tasks.spawn(
         "write",
         [](GroupCommitTest& self, GroupCommit::Write what, std::size_t place) -> asio::awaitable<void> {
-          self.outcomes[place] = co_await self.commits.write(std::move(what));
+          self.outcomes[place] = co_await self.commits.commit(std::move(what));
         }(*this, std::move(write), at));
   }
   std::int64_t count(SqliteDatabase& as_seen_by) {
@@ -57,7 +60,7 @@ class GroupCommitTest : public ::testing::Test {
   asio::io_context io;
   TaskGroup tasks{io.get_executor()};
   std::latch held{1};
-  std::vector<Result<void>> outcomes;
+  std::vector<Result<std::uint64_t>> outcomes;
   GroupCommit commits{database};
 };
 
@@ -65,9 +68,9 @@ TEST_F(GroupCommitTest, WritesThatWaitAreOneTransaction) {
   hold();
   for (int i = 0; i < 10; ++i) insert(i);
   std::int64_t seen = -1;
-  start([&] {
+  start([&](SqliteDatabase&) {
     seen = count(reader);
-    return Result<void>();
+    return Result<std::uint64_t>(0);
   });
   release();
   io.run();
@@ -90,7 +93,7 @@ TEST_F(GroupCommitTest, ARefusedWriteTakesNoOtherWithIt) {
 TEST_F(GroupCommitTest, WritesTakeEffectInOrder) {
   hold();
   insert(1);
-  start([this] { return database.execute("DELETE FROM numbers"); });
+  execute("DELETE FROM numbers");
   insert(2);
   release();
   io.run();

@@ -1,0 +1,87 @@
+#include "agent/outbox.h"
+
+#include "base/log.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace berth::agent {
+
+Outbox::Outbox(asio::any_io_executor executor, StateDb& state, Feed<Operation>& completions,
+               CompletionSink& sink, OutboxTimes times)
+    : state_(state), completions_(completions), sink_(sink), times_(times), tasks_(executor) {}
+
+void Outbox::restore(const std::vector<Operation>& untold) {
+  for (const Operation& operation : untold) add(operation);
+  heard_ = completions_.latest_revision();
+}
+
+asio::awaitable<void> Outbox::run() {
+  deliver_more();
+  while (true) {
+    auto ended = co_await completions_.next_after(heard_);
+    if (!ended) break;  // cancelled: nothing else ends a feed that is followed this closely
+    heard_ = ended->revision;
+    add(*std::move(ended));
+    deliver_more();
+  }
+  tasks_.cancel();
+  co_await tasks_.join();
+}
+
+void Outbox::add(Operation ended) {
+  Queue& queue = queues_[ended.attachment];
+  if (queue.operations.empty() && !queue.is_busy) ready_.push_back(ended.attachment);
+  queue.operations.push_back(std::move(ended));
+  ++untold_;
+}
+
+void Outbox::deliver_more() {
+  while (under_way_ < kMaxUnderWay && !ready_.empty()) {
+    const AttachmentId attachment = std::move(ready_.front());
+    ready_.pop_front();
+    queues_.at(attachment).is_busy = true;
+    ++under_way_;
+    tasks_.spawn(fmt::format("tell of {}", attachment), tell_next(attachment));
+  }
+}
+
+asio::awaitable<void> Outbox::tell_next(AttachmentId attachment) {
+  Queue& queue = queues_.at(attachment);
+  const Operation operation = queue.operations.front();
+  auto told = co_await sink_.deliver(operation);
+  --under_way_;
+  if (told) {
+    if (std::exchange(is_failing_, false)) log_event(LogLevel::kInfo, "completions are taken again");
+    // Should this not get on the disk, the VMaaS hears of it once more some day.
+    (void)co_await state_.told(operation.revision);
+    queue.operations.pop_front();
+    queue.failures = 0;
+    --untold_;
+  } else {
+    if (told.error().code != Code::kCancelled && !std::exchange(is_failing_, true)) {
+      log_event(LogLevel::kWarning, "a completion was not taken",
+                {{"operation", operation.id}, {"error", told.error().message}, {"untold", untold_}});
+    }
+    // Others may go meanwhile.
+    deliver_more();
+    if (!co_await sleep_for(backoff(queue.failures++))) co_return;
+  }
+  queue.is_busy = false;
+  if (queue.operations.empty()) {
+    queues_.erase(attachment);
+  } else {
+    ready_.push_back(attachment);
+  }
+  deliver_more();
+}
+
+std::chrono::milliseconds Outbox::backoff(std::uint32_t failures) {
+  constexpr std::uint32_t kMostDoublings = 20;
+  const auto whole =
+      std::min(times_.backoff_max, times_.backoff_first * (1U << std::min(failures, kMostDoublings)));
+  std::uniform_int_distribution<std::chrono::milliseconds::rep> less(0, whole.count() / 2);
+  return whole - std::chrono::milliseconds(less(random_));
+}
+
+}  // namespace berth::agent

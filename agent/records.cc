@@ -1,0 +1,173 @@
+#include "agent/records.h"
+
+#include "agent/blob.h"
+
+#include <utility>
+
+namespace berth::agent {
+namespace {
+
+// First in every record: other numbers are other formats.
+constexpr std::uint8_t kFormat = 1;
+
+// Every error code fits a byte.
+constexpr auto kLastCode = Code::kHardwareRejected;
+
+template <typename Id>
+Id read_id(BlobReader& reader) {
+  auto id = Id::parse("id", reader.text());
+  if (!id) reader.fail();
+  return id ? *std::move(id) : Id();
+}
+
+void write_intent(BlobWriter& writer, const AttachIntent& intent) {
+  writer.text(intent.request.str());
+  writer.text(intent.vm.str());
+  writer.text(intent.vpc.str());
+  writer.list(intent.ips, [&](const IpAddress& ip) { writer.ip(ip); });
+  writer.mac(intent.mac);
+  writer.number(intent.mtu_bytes);
+  writer.number(intent.rates.from_vm);
+  writer.number(intent.rates.to_vm);
+  writer.text(intent.traceparent);
+}
+
+AttachIntent read_intent(BlobReader& reader) {
+  AttachIntent intent;
+  intent.request = read_id<RequestId>(reader);
+  intent.vm = read_id<VmId>(reader);
+  intent.vpc = read_id<VpcId>(reader);
+  intent.ips = reader.list<IpAddress>([&] { return reader.ip(); });
+  if (intent.ips.empty()) reader.fail();
+  intent.mac = reader.mac();
+  intent.mtu_bytes = reader.number<std::uint32_t>();
+  intent.rates.from_vm = reader.number<std::uint64_t>();
+  intent.rates.to_vm = reader.number<std::uint64_t>();
+  intent.traceparent = reader.text();
+  return intent;
+}
+
+// Nothing of a tenant is opened that was not open: half-way attachments begin with a closed gate.
+Gate gate_of(AttachmentState state) {
+  return state == AttachmentState::kAttached ? Gate::kOpen : Gate::kClosed;
+}
+
+void write_attachment(BlobWriter& writer, const Attachment& attachment) {
+  writer.text(attachment.id.str());
+  write_intent(writer, attachment.intent);
+  writer.number(static_cast<std::uint8_t>(attachment.state));
+  writer.number(static_cast<std::uint8_t>(attachment.is_withdrawn ? 1 : 0));
+  writer.number(attachment.function.index);
+  writer.text(attachment.function.socket);
+}
+
+Attachment read_attachment(BlobReader& reader) {
+  Attachment attachment;
+  attachment.id = read_id<AttachmentId>(reader);
+  attachment.intent = read_intent(reader);
+  attachment.state = reader.choice(AttachmentState::kQuarantined);
+  attachment.gate = gate_of(attachment.state);
+  attachment.is_withdrawn = reader.number<std::uint8_t>() != 0;
+  attachment.function.index = reader.number<std::uint16_t>();
+  attachment.function.socket = reader.text();
+  return attachment;
+}
+
+void write_step(BlobWriter& writer, const StepRecord& step) {
+  writer.text(step.name);
+  writer.number(static_cast<std::uint8_t>(step.status));
+  writer.text(step.detail);
+  writer.number(static_cast<std::uint64_t>(step.took.count()));
+}
+
+StepRecord read_step(BlobReader& reader) {
+  StepRecord step;
+  step.name = reader.text();
+  step.status = reader.choice(StepStatus::kFailed);
+  step.detail = reader.text();
+  step.took = std::chrono::microseconds(reader.number<std::uint64_t>());
+  return step;
+}
+
+void write_error(BlobWriter& writer, const Error& error) {
+  writer.number(static_cast<std::uint8_t>(error.code));
+  writer.text(error.message);
+  writer.text(error.reason);
+}
+
+Error read_error(BlobReader& reader) {
+  Error error;
+  error.code = reader.choice(kLastCode);
+  error.message = reader.text();
+  error.reason = reader.text();
+  return error;
+}
+
+template <typename Record>
+Result<Record> if_whole(const BlobReader& reader, Record record, const char* what) {
+  if (reader.is_good() && reader.is_at_end()) return record;
+  return fail(Code::kDataLoss, "STATE_CORRUPT", fmt::format("{} is not what berthd writes", what));
+}
+
+}  // namespace
+
+std::string format_record(const SavedAttachment& saved) {
+  BlobWriter writer;
+  writer.number(kFormat);
+  write_attachment(writer, saved.attachment);
+  writer.text(saved.operation.str());
+  writer.text(saved.request.str());
+  writer.text(saved.fingerprint);
+  writer.text(saved.traceparent);
+  return writer.take();
+}
+
+Result<SavedAttachment> parse_attachment_record(std::string_view bytes) {
+  BlobReader reader(bytes);
+  if (reader.number<std::uint8_t>() != kFormat) reader.fail();
+  SavedAttachment saved;
+  saved.attachment = read_attachment(reader);
+  saved.operation = read_id<OperationId>(reader);
+  saved.request = read_id<RequestId>(reader);
+  saved.fingerprint = reader.text();
+  saved.traceparent = reader.text();
+  return if_whole(reader, std::move(saved), "an attachment's record");
+}
+
+std::string format_record(const FinishedOperation& finished) {
+  const Operation& operation = finished.operation;
+  BlobWriter writer;
+  writer.number(kFormat);
+  writer.text(operation.id.str());
+  writer.number(static_cast<std::uint8_t>(operation.kind));
+  writer.text(operation.request.str());
+  writer.text(operation.attachment.str());
+  writer.text(operation.traceparent);
+  writer.list(operation.steps, [&](const StepRecord& step) { write_step(writer, step); });
+  writer.optional(operation.error, [&](const Error& error) { write_error(writer, error); });
+  writer.number(static_cast<std::uint64_t>(operation.total.count()));
+  writer.optional(operation.result, [&](const Attachment& result) { write_attachment(writer, result); });
+  writer.text(finished.fingerprint);
+  return writer.take();
+}
+
+Result<FinishedOperation> parse_operation_record(std::string_view bytes) {
+  BlobReader reader(bytes);
+  if (reader.number<std::uint8_t>() != kFormat) reader.fail();
+  FinishedOperation finished;
+  Operation& operation = finished.operation;
+  operation.id = read_id<OperationId>(reader);
+  operation.kind = reader.choice(OperationKind::kDetach);
+  operation.request = read_id<RequestId>(reader);
+  operation.attachment = read_id<AttachmentId>(reader);
+  operation.traceparent = reader.text();
+  operation.steps = reader.list<StepRecord>([&] { return read_step(reader); });
+  operation.done = true;
+  operation.error = reader.optional<Error>([&] { return read_error(reader); });
+  operation.total = std::chrono::microseconds(reader.number<std::uint64_t>());
+  operation.result = reader.optional<Attachment>([&] { return read_attachment(reader); });
+  finished.fingerprint = reader.text();
+  return if_whole(reader, std::move(finished), "an operation's record");
+}
+
+}  // namespace berth::agent

@@ -1,0 +1,181 @@
+// A berthd that can be killed between any two things that it does, and what outlives it: the disk, the
+// eSwitch, the functions, and what the VMaaS has heard. A kill is a copy of all that, at that moment, which
+// the next process starts with.
+#pragma once
+
+#include "agent/agent.h"
+#include "tests/fakes/fake_driver.h"
+#include "tests/fakes/fake_eswitch.h"
+#include "tests/fakes/run_task.h"
+#include "tests/fakes/whole_host.h"
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <set>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+namespace berth::testing {
+
+// The VMaaS's receiver, on a bad line: it takes every completion, but its first answer for each is lost.
+class FakeVmaas : public agent::CompletionSink {
+ public:
+  Task<void> deliver(agent::Operation ended) override {
+    told.push_back(ended);
+    if (answer_lost.insert(ended.id).second) co_return fail(Code::kUnavailable, "", "the answer is lost");
+    co_return Result<void>();
+  }
+
+  std::vector<agent::Operation> told;
+  std::set<OperationId> answer_lost;
+};
+
+// What a kill of berthd leaves.
+struct Remains {
+  std::map<std::string, std::string> disk;  // file name to bytes
+  std::map<dataplane::RuleKey, dataplane::Rule> rules;
+  std::map<std::uint16_t, VmId> plugged;
+  std::set<std::uint16_t> bound;
+  std::set<std::uint16_t> dirty;
+  std::vector<agent::Operation> told;
+  std::set<OperationId> answer_lost;
+  std::map<RequestId, OperationId> answered;  // what the northbound API has said
+
+  bool is_like(const Remains& other) const {
+    return disk == other.disk && rules == other.rules && plugged == other.plugged && bound == other.bound &&
+           dirty == other.dirty && told.size() == other.told.size() && answered == other.answered;
+  }
+};
+
+class CrashWorld {
+ public:
+  static constexpr std::uint16_t kFunctions = 3;
+
+  CrashWorld() { make_folder(); }
+  // Starts where another one was killed.
+  explicit CrashWorld(const Remains& remains) : answered(remains.answered) {
+    make_folder();
+    for (const auto& [name, bytes] : remains.disk) std::ofstream(folder / name, std::ios::binary) << bytes;
+    eswitch.rules = remains.rules;
+    driver.plugged = remains.plugged;
+    driver.bound = remains.bound;
+    driver.dirty = remains.dirty;
+    vmaas.told = remains.told;
+    vmaas.answer_lost = remains.answer_lost;
+  }
+  ~CrashWorld() {
+    stop();
+    std::filesystem::remove_all(folder);
+  }
+  CrashWorld(const CrashWorld&) = delete;
+  CrashWorld& operator=(const CrashWorld&) = delete;
+
+  void start() {
+    state.emplace(agent::StateDb::open(folder).value());
+    agent.emplace(
+        io.get_executor(), eswitch, driver, functions(), *state,
+        agent::AgentSettings{.completions = &vmaas,
+                             .outbox_times = {std::chrono::milliseconds(1), std::chrono::milliseconds(2)},
+                             .underlay = {.vtep = ip("192.0.2.1"), .mac = mac("02:00:00:00:ff:01")},
+                             .vpc_wait = std::chrono::milliseconds(0),
+                             .quarantine_interval = std::chrono::milliseconds(1)});
+    run(agent->start(state->load().value())).value();
+  }
+  void stop() {
+    if (!agent) return;
+    after_each = nullptr;
+    run_until_done(io, agent->stop());
+    agent.reset();
+    state.reset();
+  }
+
+  // Runs `task` to its end; `after_each` hears of every handler in between.
+  template <typename T>
+  T run(asio::awaitable<T> task) {
+    std::optional<T> outcome;
+    asio::co_spawn(io, std::move(task), [&](const std::exception_ptr& thrown, T value) {
+      if (thrown) std::rethrow_exception(thrown);
+      outcome = std::move(value);
+    });
+    run_while([&] { return !outcome; });
+    return *std::move(outcome);
+  }
+  void run_while(const std::function<bool()>& is_wanted) {
+    io.restart();
+    while (is_wanted() && io.run_one() > 0) {
+      if (after_each) after_each();
+    }
+  }
+
+  // What the VMaaS does: it asks, remembers the operation that it was told, and waits for its end.
+  agent::Operation attach(const agent::AttachIntent& intent) {
+    return follow(intent.request, run(agent->attach(intent)).value());
+  }
+  agent::Operation detach(const std::string& request, const AttachmentId& attachment) {
+    const auto id = RequestId::trusted(request);
+    return follow(id, run(agent->detach({id, attachment})).value());
+  }
+  void settle() {
+    run_while([&] { return agent->untold() != 0; });
+  }
+
+  Remains remains() const {
+    Remains left{.disk = {},
+                 .rules = eswitch.rules,
+                 .plugged = driver.plugged,
+                 .bound = driver.bound,
+                 .dirty = driver.dirty,
+                 .told = vmaas.told,
+                 .answer_lost = vmaas.answer_lost,
+                 .answered = answered};
+    for (const auto& file : std::filesystem::directory_iterator(folder)) {
+      std::ifstream bytes(file.path(), std::ios::binary);
+      left.disk[file.path().filename()] = {std::istreambuf_iterator<char>(bytes), {}};
+    }
+    return left;
+  }
+
+  static agent::AttachIntent intent(const std::string& vm, std::uint8_t last_octet) {
+    return {.request = RequestId::trusted("req-" + vm),
+            .vm = VmId::trusted(vm),
+            .vpc = VpcId::trusted("blue"),
+            .ips = {IpAddress::v4(0x0A010000U + last_octet)},
+            .mac = {{0x02, 0, 0, 0, 1, last_octet}}};
+  }
+
+  asio::io_context io;
+  std::filesystem::path folder;
+  FakeEswitch eswitch{kFunctions};
+  FakeDriver driver;
+  FakeVmaas vmaas;
+  std::map<RequestId, OperationId> answered;
+  std::function<void()> after_each;
+  std::optional<agent::StateDb> state;
+  std::optional<agent::Agent> agent;
+
+ private:
+  static std::vector<host::Function> functions() {
+    std::vector<host::Function> all;
+    for (std::uint16_t i = 0; i < kFunctions; ++i) all.push_back({.index = i});
+    return all;
+  }
+  // In memory where there is such a place: what is killed here is a process, not the disk's power.
+  void make_folder() {
+    static int number = 0;
+    const std::filesystem::path memory = "/dev/shm";
+    const auto parent = std::filesystem::exists(memory) ? memory : std::filesystem::temp_directory_path();
+    folder = parent / fmt::format("berth-crash-{}-{}", ::getpid(), ++number);
+    std::filesystem::create_directories(folder);
+  }
+  agent::Operation follow(const RequestId& request, const agent::Operation& accepted) {
+    answered.emplace(request, accepted.id);
+    if (after_each) after_each();
+    return run(agent->operations().wait(accepted.id)).value();
+  }
+};
+
+}  // namespace berth::testing
