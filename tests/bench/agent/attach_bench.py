@@ -53,6 +53,7 @@ class Host:
         self.agent.wait_ready()
         self.load = Load(world, bench.programs.attach_load, self.agent)
         push(self.load, mappings)
+        self.load.ask("attach", 1, 1)  # has the one function with a socket, for good
         self.attach_and_detach(WARM_UP, 1)
 
     def attach_and_detach(self, count, in_flight):
