@@ -163,7 +163,7 @@ TEST(AsyncMutex, ATurnThatNobodyTakesIsPassedOn) {
   cancelled.cancel();
   io.restart();
   io.run();
-  EXPECT_EQ(turns.back(), 3);
+  EXPECT_EQ(turns, std::vector{3});
   EXPECT_EQ(tasks.count() + cancelled.count(), 0U);
 }
 
