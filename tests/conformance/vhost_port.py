@@ -37,6 +37,7 @@ class Ring:
 
     def __init__(self, memory, start):
         self.memory = memory
+        self.words = memoryview(memory).cast("H")
         self.descriptors = start
         self.available = start + 16 * SLOTS
         self.used = start + 8192
@@ -50,8 +51,9 @@ class Ring:
                          BASE + self.buffer_at(slot), size, flags, 0)
         struct.pack_into("<H", self.memory, self.available + 4 + 2 * (self.available_count % SLOTS), slot)
         self.available_count = (self.available_count + 1) & 0xFFFF
-        # The index is written last: x86 does not reorder stores, and neither does the interpreter.
-        struct.pack_into("<H", self.memory, self.available + 2, self.available_count)
+        # The index is written last: x86 does not reorder stores, and neither does the interpreter. And in one
+        # piece: struct.pack_into() would show the device a zero first, and it would take the whole ring again.
+        self.words[(self.available + 2) // 2] = self.available_count
 
     def used_count(self):
         return struct.unpack_from("<H", self.memory, self.used + 2)[0]
@@ -87,6 +89,8 @@ class VhostPort:
         for kick, call in self._events:
             os.close(kick)
             os.close(call)
+        for ring in self.rings:
+            ring.words.release()
         self.memory.close()
         os.close(self._file)
 

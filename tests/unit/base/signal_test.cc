@@ -141,7 +141,7 @@ TEST(AsyncMutex, WhoCameFirstIsNext) {
   EXPECT_EQ(turns, (std::vector{0, 1, 2, 3, 4}));
 }
 
-// Given its turn and cancelled before it could take it: the next one must not wait for ever.
+// Who is given its turn when it has been cancelled, and does not know yet, must not keep it from the next one.
 TEST(AsyncMutex, ATurnThatNobodyTakesIsPassedOn) {
   asio::io_context io;
   AsyncMutex mutex(io.get_executor());
@@ -155,15 +155,15 @@ TEST(AsyncMutex, ATurnThatNobodyTakesIsPassedOn) {
                 into.emplace(*std::move(lock));
               }(mutex, held));
   io.poll();
-  cancelled.spawn("cancelled while it waits", note_turn(mutex, 1, turns));
-  cancelled.spawn("cancelled when it is next", note_turn(mutex, 2, turns));
+  cancelled.spawn("cancelled when its turn has come", note_turn(mutex, 1, turns));
+  cancelled.spawn("cancelled before", note_turn(mutex, 2, turns));
   tasks.spawn("last", note_turn(mutex, 3, turns));
   io.poll();
   held.reset();
   cancelled.cancel();
   io.restart();
   io.run();
-  EXPECT_EQ(turns, std::vector{3});
+  EXPECT_EQ(turns, (std::vector{1, 3}));
   EXPECT_EQ(tasks.count() + cancelled.count(), 0U);
 }
 
