@@ -43,6 +43,7 @@ AttachWorkflow::AttachWorkflow(Services& services, const SavedAttachment& halfwa
       id_(halfway.attachment.id),
       operation_(halfway.operation) {
   services_.operations.resume(operation_, begun());
+  attachment().has_operation = true;
 }
 
 Task<Operation> AttachWorkflow::accept() {
@@ -71,6 +72,7 @@ asio::awaitable<void> AttachWorkflow::run() {
     ended = co_await services_.operations.finish(operation_, std::nullopt, row());
   }
   if (ended) {
+    attachment().has_operation = false;
     services_.endpoints.append({EndpointEvent::Kind::kAttached, intent_});
     log_event(LogLevel::kInfo, "attached", {{"vm", intent_.vm}, {"vpc", intent_.vpc}, {"attachment", id_}});
     co_return;
@@ -119,7 +121,8 @@ Task<StepOutcome> AttachWorkflow::resolve() {
   auto function = services_.functions.lease();
   if (!function) co_return pass(function);
   const std::string name = fmt::format("vf{}", function->index);
-  services_.attachments.insert({.id = id_, .intent = intent_, .function = *std::move(function)});
+  services_.attachments.insert(
+      {.id = id_, .intent = intent_, .has_operation = true, .function = *std::move(function)});
   co_return done(name);
 }
 

@@ -52,6 +52,8 @@ struct Attachment {
   AttachIntent intent;
   AttachmentState state = AttachmentState::kAttaching;
   Gate gate = Gate::kNone;
+  // An operation has it, which has not ended: nobody else touches it.
+  bool has_operation = false;
   // Its rules are known to be gone: a quarantined attachment then holds no address any more.
   bool is_withdrawn = false;
   host::Function function;

@@ -30,6 +30,7 @@ DetachWorkflow::DetachWorkflow(Services& services, const SavedAttachment& halfwa
     : services_(services), id_(halfway.attachment.id), operation_(halfway.operation) {
   services_.operations.resume(
       operation_, {OperationKind::kDetach, halfway.request, halfway.fingerprint, id_, halfway.traceparent});
+  attachment().has_operation = true;
 }
 
 Task<Operation> DetachWorkflow::accept(DetachIntent intent) {
@@ -44,6 +45,7 @@ Task<Operation> DetachWorkflow::accept(DetachIntent intent) {
                    fmt::format("{} is being attached or detached", id_));
   }
   attachment().state = AttachmentState::kDetaching;
+  attachment().has_operation = true;
   const std::string asked = fingerprint(id_);
   operation_ =
       services_.operations.begin({OperationKind::kDetach, intent.request, asked, id_, intent.traceparent});
@@ -52,6 +54,7 @@ Task<Operation> DetachWorkflow::accept(DetachIntent intent) {
   if (!saved) {
     services_.operations.forget(operation_);
     attachment().state = AttachmentState::kAttached;
+    attachment().has_operation = false;
     co_return pass(saved, fmt::format("detach {}", id_));
   }
   services_.operations.accept(operation_);
@@ -83,6 +86,7 @@ asio::awaitable<void> DetachWorkflow::conclude(std::optional<Error> why) {
     // Cancelled: the next process of ours finds it half-way, and takes it to its end.
     if (!co_await sleep_for(kDiskRetry)) co_return;
   }
+  attachment().has_operation = false;
   settle();
   if (!is_detach) co_return;
   services_.endpoints.append({EndpointEvent::Kind::kDetached, intent});
@@ -166,7 +170,7 @@ void DetachWorkflow::settle() {
 asio::awaitable<void> lift_quarantines(Services& services, std::chrono::milliseconds interval) {
   while (co_await sleep_for(interval)) {
     for (const Attachment& attachment : services.attachments.list()) {
-      if (attachment.state != AttachmentState::kQuarantined) continue;
+      if (attachment.state != AttachmentState::kQuarantined || attachment.has_operation) continue;
       DetachWorkflow again(services, attachment.id, OperationId());
       if (co_await again.try_again()) {
         log_event(LogLevel::kInfo, "quarantine lifted",
