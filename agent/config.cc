@@ -1,6 +1,7 @@
 #include "agent/config.h"
 
 #include "base/config_file.h"
+#include "host/qemu/vm_monitor.h"
 
 #include <utility>
 
@@ -46,6 +47,21 @@ void read_eswitch(const toml::value& root, Config& config, Error& error) {
     eswitch.complain("steering", "must be \"sws\" or \"hws\"");
 }
 
+constexpr std::size_t kLongestId = 63;  // base/ids.h
+
+void read_qemu(const toml::value& root, Config& config, Error& error) {
+  Section qemu(root, "qemu", error);
+  config.qemu.monitor = qemu.string("monitor", "");
+  config.qemu.ports = qemu.string("ports", "");
+  config.qemu.unplug_wait_ms = static_cast<std::uint32_t>(qemu.integer("unplug_wait_ms", 20000, 100, 600000));
+  config.qemu.unplug_attempts = static_cast<std::uint32_t>(qemu.integer("unplug_attempts", 8, 1, 100));
+  if (config.qemu.monitor.empty()) return;
+  // The longest id that a VM can have.
+  const auto path =
+      host::qemu::monitor_path(config.qemu.monitor, VmId::trusted(std::string(kLongestId, 'x')));
+  if (!path) qemu.complain("monitor", path.error().message);
+}
+
 void read_rest(const toml::value& root, Config& config, Error& error) {
   Section attach(root, "attach", error);
   config.attach.vpc_wait_ms = static_cast<std::uint32_t>(attach.integer("vpc_wait_ms", 1000, 0, 60000));
@@ -63,10 +79,11 @@ Result<Config> parse_config(const std::string& text, const std::string& name) {
   if (!root) return pass(root);
   Config config;
   Error error{.code = Code::kInvalidArgument, .message = ""};
-  check_sections(*root, {"api", "underlay", "eswitch", "agent", "attach", "log"}, error);
+  check_sections(*root, {"api", "underlay", "eswitch", "agent", "qemu", "attach", "log"}, error);
   read_api(*root, config, error);
   read_underlay(*root, config, error);
   read_eswitch(*root, config, error);
+  read_qemu(*root, config, error);
   read_rest(*root, config, error);
   if (!error.message.empty()) return std::unexpected(std::move(error).in(name));
   return config;

@@ -36,6 +36,12 @@ struct Config {
   struct AgentConfig {
     std::filesystem::path state_dir;  // empty: a restart forgets everything; not with "remote"
   } agent;
+  struct Qemu {
+    std::string monitor;  // "/run/berth/vm/{vm}/qmp.sock"; empty: nothing is plugged
+    std::string ports;    // only hotplug ports whose id starts so
+    std::uint32_t unplug_wait_ms = 20000;
+    std::uint32_t unplug_attempts = 8;
+  } qemu;
   struct Attach {
     std::uint32_t vpc_wait_ms = 1000;  // how long an attach waits for its VPC to become known
   } attach;

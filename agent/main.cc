@@ -13,6 +13,7 @@
 #include "dataplane/rule.h"
 #include "host/netlink/link.h"
 #include "host/netlink/neighbours.h"
+#include "host/qemu/qemu_plug.h"
 #include "host/vhost_user_driver.h"
 #include "host/vtep_port.h"
 #include "northbound/attachments.h"
@@ -103,6 +104,13 @@ rpc::ServerOptions server_options(const agent::Config& config) {
           .limits = {.drain = kDrain}};
 }
 
+host::qemu::QemuSettings plug_settings(const agent::Config& config) {
+  return {.monitor = config.qemu.monitor,
+          .ports = config.qemu.ports,
+          .unplug_wait = std::chrono::milliseconds(config.qemu.unplug_wait_ms),
+          .unplug_attempts = config.qemu.unplug_attempts};
+}
+
 void log_adoption(const agent::Adoption& adopted, std::chrono::steady_clock::time_point begun) {
   const auto took = std::chrono::steady_clock::now() - begun;
   log_event(LogLevel::kInfo, "eswitch in step",
@@ -164,7 +172,8 @@ class Daemon {
         eswitch_(eswitch),
         state_(state),
         neighbours_(neighbours),
-        driver_(kGuestDisconnectWait),
+        plug_(io.get_executor(), plug_settings(config)),
+        driver_(kGuestDisconnectWait, config.qemu.monitor.empty() ? nullptr : &plug_),
         agent_(io.get_executor(), eswitch, driver_, make_functions(config), state,
                {.underlay = {.vtep = config.underlay.vtep, .mac = uplink.mac},
                 .underlay_mtu_bytes = uplink.mtu_bytes,
@@ -186,6 +195,7 @@ class Daemon {
     tasks_.cancel();
     co_await tasks_.join();
     co_await agent_.stop();
+    co_await plug_.stop();
     holder_.cancel();
     co_await holder_.join();
     if (remote != nullptr) co_await remote->close();
@@ -255,6 +265,7 @@ class Daemon {
   dataplane::Eswitch& eswitch_;
   agent::StateDb& state_;
   host::Neighbours& neighbours_;
+  host::qemu::QemuPlug plug_;
   host::VhostUserDriver driver_;
   agent::Agent agent_;
   northbound::Attachments attachments_;

@@ -1,5 +1,7 @@
 #include "northbound/convert.h"
 
+#include "agent/start_arguments.h"
+
 #include <fmt/format.h>
 
 namespace berth::northbound {
@@ -83,6 +85,10 @@ v1::Attachment to_message(const agent::Attachment& attachment) {
   message.mutable_port()->set_kind(v1::Port::VHOST_USER);
   message.mutable_port()->set_function(fmt::format("vf{}", attachment.function.index));
   message.mutable_port()->set_socket(attachment.function.socket);
+  const auto start = agent::start_arguments(attachment);
+  v1::StartArguments& arguments = *message.mutable_port()->mutable_start_arguments();
+  arguments.mutable_qemu()->Assign(start.qemu.begin(), start.qemu.end());
+  arguments.set_libvirt_xml(start.libvirt_xml);
   return message;
 }
 

@@ -37,10 +37,16 @@ const char* kind_text(const v1::Operation& operation) {
   return operation.kind() == v1::Operation::ATTACH ? "attach" : "detach";
 }
 
+json::object to_json(const v1::StartArguments& start) {
+  const std::vector<std::string> qemu(start.qemu().begin(), start.qemu().end());
+  return {{"qemu", json::value_from(qemu)}, {"libvirt_xml", start.libvirt_xml()}};
+}
+
 json::object to_json(const v1::Port& port) {
   return {{"kind", port.kind() == v1::Port::VHOST_USER ? "vhost-user" : "unknown"},
           {"function", port.function()},
-          {"socket", port.socket()}};
+          {"socket", port.socket()},
+          {"start_arguments", to_json(port.start_arguments())}};
 }
 
 json::object to_json(const v1::HeldRule& rule) {
@@ -139,6 +145,8 @@ void print_attachment(const v1::Attachment& attachment, Format format) {
              v1::Attachment::State_Name(attachment.state()), attachment.vm(), attachment.vpc(),
              fmt::join(ips_of(attachment), " "), attachment.interface().mac(),
              attachment.interface().mtu_bytes(), attachment.port().function(), attachment.port().socket());
+  const auto& start = attachment.port().start_arguments();
+  if (!start.qemu().empty()) fmt::print("  qemu {}\n", fmt::join(start.qemu(), " "));
   fmt::print("  from vm {} packets {} bytes, to vm {} packets {} bytes\n", counters.from_vm_packets(),
              counters.from_vm_bytes(), counters.to_vm_packets(), counters.to_vm_bytes());
   fmt::print("  dropped: spoofed {}, by policy {}, unroutable {}, rogue {}\n",
