@@ -35,6 +35,7 @@ class AttachWorkflow {
   Task<StepOutcome> report();
 
   Task<StepOutcome> set_gate(Gate gate, std::string detail);
+  host::PrepareArgs wanted_interface();
   Task<void> save();
   Attachment& attachment() { return *services_.attachments.find(id_); }
   friend struct AttachSteps;

@@ -9,6 +9,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace berth::agent {
@@ -22,6 +23,7 @@ struct AttachIntent {
   MacAddress mac;
   std::uint32_t mtu_bytes = 0;  // 0: the largest that fits the underlay
   dataplane::Rates rates = {};
+  std::vector<host::PciAddress> devices = {};  // GPUs, drives: they come and go with the interface
   auto operator<=>(const AttachIntent&) const = default;
 };
 
@@ -47,6 +49,10 @@ struct Attachment {
   // Its rules are known to be gone: a quarantined attachment then holds no address any more.
   bool is_withdrawn = false;
   host::Function function;
+  // Of a VM that did not run yet: what gives it function and devices when it starts.
+  std::optional<host::StartArguments> at_start = {};
+  // Of a quarantined one: what could not be proven, at the last attempt.
+  std::optional<Error> fault = {};
 };
 
 }  // namespace berth::agent

@@ -1,5 +1,6 @@
 #include "agent/detach_workflow.h"
 
+#include "agent/device_steps.h"
 #include "agent/random_id.h"
 #include "base/log.h"
 
@@ -76,19 +77,26 @@ Task<void> DetachWorkflow::give_back(std::vector<StepRecord>& records) {
   if (taken) co_return taken;
   log_event(LogLevel::kWarning, "function quarantined",
             {{"attachment", id_}, {"why", taken.error().message}});
-  co_return co_await quarantine();
+  co_return co_await quarantine(taken.error());
 }
 
 Task<void> DetachWorkflow::try_again() {
   std::vector<StepRecord> unheard;
   const auto taken = co_await take_steps<DetachWorkflow>(*this, DetachSteps::kAll, unheard);
-  if (!taken && !attachment().is_withdrawn) (void)co_await quarantine();  // the steps' error says enough
+  if (taken) co_return taken;
+  attachment().fault = taken.error();
+  if (!attachment().is_withdrawn) (void)co_await quarantine(taken.error());  // the steps' error says enough
   co_return taken;
 }
 
 Task<StepOutcome> DetachWorkflow::unplug() {
-  return services_.driver.unplug(attachment().function, attachment().intent.vm);
+  const auto devices = co_await unplug_devices(services_.passthrough, attachment());
+  if (!devices) co_return devices;
+  const auto function = co_await services_.driver.unplug(attachment().function, attachment().intent.vm);
+  if (!function) co_return function;
+  co_return both(*function, *devices);
 }
+
 Task<StepOutcome> DetachWorkflow::withdraw() {
   const auto closed = co_await set_gate(Gate::kClosed);
   if (closed) attachment().is_withdrawn = true;
@@ -96,18 +104,28 @@ Task<StepOutcome> DetachWorkflow::withdraw() {
 }
 
 Task<StepOutcome> DetachWorkflow::unbind() {
-  return services_.driver.unbind(attachment().function);
+  const auto devices = co_await unbind_devices(services_.passthrough, attachment());
+  if (!devices) co_return devices;
+  const auto function = co_await services_.driver.unbind(attachment().function);
+  if (!function) co_return function;
+  co_return both(*function, *devices);
 }
+
 Task<StepOutcome> DetachWorkflow::reset() {
-  return services_.driver.reset(attachment().function);
+  const auto devices = co_await reset_devices(services_.passthrough, attachment());
+  if (!devices) co_return devices;
+  const auto function = co_await services_.driver.reset(attachment().function);
+  if (!function) co_return function;
+  co_return both(*function, *devices);
 }
 
 Task<StepOutcome> DetachWorkflow::release() {
   const auto opened = co_await set_gate(Gate::kNone);
   if (!opened) co_return opened;
-  const auto erased = co_await services_.state.erase(id_);
-  if (!erased) co_return pass(erased);
   const auto index = attachment().function.index;
+  const FreedFunction freed{.index = index, .generation = attachment().function.generation + 1};
+  const auto erased = co_await services_.state.erase(id_, freed);
+  if (!erased) co_return pass(erased);
   if (attachment().state == AttachmentState::kQuarantined) {
     services_.functions.lift_quarantine(index);
   } else {
@@ -126,7 +144,8 @@ Task<StepOutcome> DetachWorkflow::set_gate(Gate gate) {
 }
 
 // Whatever step failed, the tenant's rules go and default drop stays.
-Task<void> DetachWorkflow::quarantine() {
+Task<void> DetachWorkflow::quarantine(Error why) {
+  attachment().fault = std::move(why);
   if (attachment().state != AttachmentState::kQuarantined) {
     attachment().state = AttachmentState::kQuarantined;
     services_.functions.quarantine(attachment().function.index);

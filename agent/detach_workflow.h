@@ -36,7 +36,7 @@ class DetachWorkflow {
   Task<StepOutcome> release();
 
   Task<StepOutcome> set_gate(Gate gate);
-  Task<void> quarantine();
+  Task<void> quarantine(Error why);
   Task<void> save();
   Attachment& attachment() { return *services_.attachments.find(id_); }
   friend struct DetachSteps;

@@ -1,22 +1,23 @@
 #include "agent/state_db.h"
 
+#include "agent/attachment_row.h"
+#include "agent/row_reader.h"
 #include "agent/sqlite.h"
 #include "agent/vpc_blob.h"
 #include "base/offload.h"
 
-#include <algorithm>
-#include <optional>
+#include <array>
 #include <utility>
 
 #include <boost/asio/thread_pool.hpp>
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 
 namespace berth::agent {
 namespace {
 
-constexpr int kSchema = 1;
-// STRICT and NOT NULL: a wrong value is refused when it is written, not when it is needed.
-constexpr const char* kTables = R"(
+// How each schema is made of the one before it; the first of nothing. STRICT and NOT NULL: a wrong value is
+// refused when it is written, not when it is needed.
+constexpr std::array<const char*, 2> kSchemas = {R"(
   CREATE TABLE attachments (
     id TEXT PRIMARY KEY NOT NULL, state INTEGER NOT NULL, withdrawn INTEGER NOT NULL,
     function INTEGER NOT NULL, operation TEXT NOT NULL, operation_request TEXT NOT NULL,
@@ -27,7 +28,15 @@ constexpr const char* kTables = R"(
   CREATE TABLE push (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL) STRICT;
   CREATE TABLE next_hops (vtep TEXT PRIMARY KEY NOT NULL, mac TEXT NOT NULL) STRICT;
   PRAGMA user_version = 1;
-)";
+)",
+                                                 R"(
+  ALTER TABLE attachments ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE attachments ADD COLUMN address TEXT NOT NULL DEFAULT '';
+  ALTER TABLE attachments ADD COLUMN devices TEXT NOT NULL DEFAULT '';
+  ALTER TABLE attachments ADD COLUMN at_start BLOB NOT NULL DEFAULT x'';
+  CREATE TABLE functions (function INTEGER PRIMARY KEY NOT NULL, generation INTEGER NOT NULL) STRICT;
+  PRAGMA user_version = 2;
+)"};
 
 // A transaction: rolled back unless committed.
 class Transaction {
@@ -52,79 +61,6 @@ class Transaction {
   bool is_open_ = false;
 };
 
-// Columns of a row as values; the first that is none makes the row corrupt.
-class RowReader {
- public:
-  explicit RowReader(SqliteRow row) : row_(row) {}
-
-  template <typename Id>
-  Id id() {
-    return take(Id::parse("id", row_.bytes(column_++)), Id());
-  }
-  MacAddress mac() { return take(MacAddress::parse("mac", row_.bytes(column_++)), MacAddress()); }
-  IpAddress ip() { return take(IpAddress::parse("ip", row_.bytes(column_++)), IpAddress()); }
-  std::vector<IpAddress> ips() {
-    std::vector<IpAddress> ips;
-    const std::string text = row_.bytes(column_++);
-    for (std::size_t begin = 0; begin < text.size();) {
-      const std::size_t end = std::min(text.find(',', begin), text.size());
-      ips.push_back(take(IpAddress::parse("ip", text.substr(begin, end - begin)), IpAddress()));
-      begin = end + 1;
-    }
-    return ips;
-  }
-  std::string text() { return row_.bytes(column_++); }
-  template <typename T>
-  T number(std::uint64_t most = std::numeric_limits<T>::max()) {
-    const auto value = static_cast<std::uint64_t>(row_.integer(column_++));
-    if (value > most) is_good_ = false;
-    return static_cast<T>(value);
-  }
-  bool is_good() const { return is_good_; }
-
- private:
-  template <typename T>
-  T take(Result<T> value, T otherwise) {
-    if (!value) is_good_ = false;
-    return value ? *std::move(value) : otherwise;
-  }
-
-  SqliteRow row_;
-  int column_ = 0;
-  bool is_good_ = true;
-};
-
-// Nothing of a tenant is opened that was not open: half-way attachments begin with a closed gate.
-Gate gate_of(AttachmentState state) {
-  return state == AttachmentState::kAttached ? Gate::kOpen : Gate::kClosed;
-}
-
-Result<SavedAttachment> read_attachment(SqliteRow row) {
-  RowReader reader(row);
-  SavedAttachment saved;
-  Attachment& attachment = saved.attachment;
-  attachment.id = reader.id<AttachmentId>();
-  attachment.state = static_cast<AttachmentState>(
-      reader.number<std::uint8_t>(static_cast<std::uint8_t>(AttachmentState::kQuarantined)));
-  attachment.gate = gate_of(attachment.state);
-  attachment.is_withdrawn = reader.number<std::uint8_t>(1) != 0;
-  attachment.function.index = reader.number<std::uint16_t>();
-  saved.operation = reader.id<OperationId>();
-  saved.request = RequestId::trusted(reader.text());
-  saved.fingerprint = reader.text();
-  AttachIntent& intent = attachment.intent;
-  intent.request = RequestId::trusted(reader.text());
-  intent.vm = reader.id<VmId>();
-  intent.vpc = reader.id<VpcId>();
-  intent.ips = reader.ips();
-  intent.mac = reader.mac();
-  intent.mtu_bytes = reader.number<std::uint32_t>();
-  intent.rates.from_vm = reader.number<std::uint64_t>();
-  intent.rates.to_vm = reader.number<std::uint64_t>();
-  if (reader.is_good() && !intent.ips.empty()) return saved;
-  return fail(Code::kDataLoss, "STATE_CORRUPT", "an attachment's row is not what berthd writes");
-}
-
 std::filesystem::path file_in(const std::filesystem::path& folder) {
   return folder / "state.db";
 }
@@ -148,8 +84,9 @@ class StateDb::Impl {
   Result<void> read_attachments(SavedState& state);
   Result<void> read_vpcs(SavedState& state);
   Result<void> read_next_hops(SavedState& state);
+  Result<void> read_generations(SavedState& state);
   Result<void> save(const SavedAttachment& saved);
-  Result<void> erase(const AttachmentId& id);
+  Result<void> erase(const AttachmentId& id, FreedFunction freed);
   Result<void> save_vpcs(const dataplane::VpcSet& vpcs, const std::set<VpcId>& changed,
                          std::uint64_t version);
   Result<void> save_next_hops(const std::map<IpAddress, MacAddress>& next_hops);
@@ -192,31 +129,30 @@ Result<void> StateDb::Impl::prepare() {
   if (*check != "ok") return fail(Code::kDataLoss, "STATE_CORRUPT", *check);
   const auto schema = database.query_integer("PRAGMA user_version");
   if (!schema) return pass(schema);
-  if (*schema == kSchema) return {};
-  if (*schema != 0) {
+  if (*schema < 0 || static_cast<std::size_t>(*schema) > kSchemas.size()) {
     return fail(Code::kFailedPrecondition, "STATE_VERSION",
-                fmt::format("its schema is {}, this berthd's is {}", *schema, kSchema));
+                fmt::format("its schema is {}, this berthd's is {}", *schema, kSchemas.size()));
   }
   Transaction transaction(database);
   if (auto begun = transaction.begin(); !begun) return begun;
-  if (auto made = database.execute(kTables); !made) return made;
+  for (auto next = static_cast<std::size_t>(*schema); next < kSchemas.size(); ++next) {
+    if (auto made = database.execute(kSchemas[next]); !made) return made;
+  }
   return transaction.commit();
 }
 
 Result<SavedState> StateDb::load() {
   SavedState state;
   if (!impl_) return state;
-  for (const auto read : {&Impl::read_attachments, &Impl::read_vpcs, &Impl::read_next_hops}) {
+  for (const auto read :
+       {&Impl::read_attachments, &Impl::read_vpcs, &Impl::read_next_hops, &Impl::read_generations}) {
     if (const auto done = (*impl_.*read)(state); !done) return pass(done, cure(impl_->folder));
   }
   return state;
 }
 
 Result<void> StateDb::Impl::read_attachments(SavedState& state) {
-  auto rows = database.prepare(
-      "SELECT id, state, withdrawn, function, operation, operation_request, fingerprint, request, vm, vpc, "
-      "ips,"
-      " mac, mtu, rate_from_vm, rate_to_vm FROM attachments ORDER BY id");
+  auto rows = database.prepare(kListAttachments);
   if (!rows) return pass(rows);
   while (true) {
     const auto found = rows->step();
@@ -260,6 +196,21 @@ Result<void> StateDb::Impl::read_next_hops(SavedState& state) {
   }
 }
 
+Result<void> StateDb::Impl::read_generations(SavedState& state) {
+  auto rows = database.prepare("SELECT function, generation FROM functions");
+  if (!rows) return pass(rows);
+  while (true) {
+    const auto found = rows->step();
+    if (!found) return pass(found);
+    if (!*found) return {};
+    RowReader reader(rows->row());
+    const auto function = reader.number<std::uint16_t>();
+    state.generations.emplace(function, reader.number<std::uint64_t>());
+    if (!reader.is_good())
+      return fail(Code::kDataLoss, "STATE_CORRUPT", "a function's row is not what berthd writes");
+  }
+}
+
 Task<void> StateDb::save(SavedAttachment attachment) {
   if (!impl_) co_return Result<void>();
   co_return co_await offload(
@@ -268,42 +219,29 @@ Task<void> StateDb::save(SavedAttachment attachment) {
 }
 
 Result<void> StateDb::Impl::save(const SavedAttachment& saved) {
-  auto statement = database.prepare(
-      "INSERT OR REPLACE INTO attachments VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
-      "?14,"
-      " ?15)");
+  auto statement = database.prepare(kPutAttachment);
   if (!statement) return pass(statement);
-  const Attachment& attachment = saved.attachment;
-  const AttachIntent& intent = attachment.intent;
-  statement->bind(attachment.id.str())
-      .bind(static_cast<std::int64_t>(attachment.state))
-      .bind(attachment.is_withdrawn ? 1 : 0)
-      .bind(attachment.function.index)
-      .bind(saved.operation.str())
-      .bind(saved.request.str())
-      .bind(saved.fingerprint)
-      .bind(intent.request.str())
-      .bind(intent.vm.str())
-      .bind(intent.vpc.str())
-      .bind(fmt::format("{}", fmt::join(intent.ips, ",")))
-      .bind(intent.mac.str())
-      .bind(intent.mtu_bytes)
-      .bind(static_cast<std::int64_t>(intent.rates.from_vm))
-      .bind(static_cast<std::int64_t>(intent.rates.to_vm));
+  bind_attachment(*statement, saved);
   return statement->run();
 }
 
-Task<void> StateDb::erase(AttachmentId attachment) {
+Task<void> StateDb::erase(AttachmentId attachment, FreedFunction freed) {
   if (!impl_) co_return Result<void>();
-  co_return co_await offload(impl_->writer.get_executor(),
-                             [impl = impl_.get(), id = std::move(attachment)] { return impl->erase(id); });
+  co_return co_await offload(impl_->writer.get_executor(), [impl = impl_.get(), id = std::move(attachment),
+                                                            freed] { return impl->erase(id, freed); });
 }
 
-Result<void> StateDb::Impl::erase(const AttachmentId& id) {
-  auto statement = database.prepare("DELETE FROM attachments WHERE id = ?1");
-  if (!statement) return pass(statement);
-  statement->bind(id.str());
-  return statement->run();
+Result<void> StateDb::Impl::erase(const AttachmentId& id, FreedFunction freed) {
+  Transaction transaction(database);
+  if (auto begun = transaction.begin(); !begun) return begun;
+  auto remove = database.prepare("DELETE FROM attachments WHERE id = ?1");
+  if (!remove) return pass(remove);
+  if (auto removed = remove->bind(id.str()).run(); !removed) return removed;
+  auto count = database.prepare("INSERT OR REPLACE INTO functions VALUES (?1, ?2)");
+  if (!count) return pass(count);
+  count->bind(freed.index).bind(static_cast<std::int64_t>(freed.generation));
+  if (auto counted = count->run(); !counted) return counted;
+  return transaction.commit();
 }
 
 Task<void> StateDb::save_vpcs(std::shared_ptr<const dataplane::VpcSet> vpcs, std::set<VpcId> changed,

@@ -19,6 +19,12 @@
 
 namespace berth::agent {
 
+// A function that goes back to the pool, and which lease its next one is.
+struct FreedFunction {
+  std::uint16_t index = 0;
+  std::uint64_t generation = 0;
+};
+
 // An attachment and the operation that made it what it is; the gate follows from the state.
 struct SavedAttachment {
   Attachment attachment;
@@ -32,6 +38,7 @@ struct SavedState {
   dataplane::VpcSet vpcs;
   std::uint64_t vpcs_version = 0;  // 0: no push was ever accepted
   std::map<IpAddress, MacAddress> next_hops;
+  std::map<std::uint16_t, std::uint64_t> generations;  // of functions that were leased before
 
   bool is_empty() const { return attachments.empty() && vpcs.empty(); }
 };
@@ -53,7 +60,8 @@ class StateDb {
   // Each returns when it is on the disk; UNAVAILABLE (STATE_UNWRITABLE) when it is not, and then nothing of
   // it is. Idempotent.
   Task<void> save(SavedAttachment attachment);
-  Task<void> erase(AttachmentId attachment);
+  // The attachment is gone and its function is of the next generation: both, or neither.
+  Task<void> erase(AttachmentId attachment, FreedFunction freed);
   // Those of `changed` as they are in `vpcs`; the ones that are not there any more go.
   Task<void> save_vpcs(std::shared_ptr<const dataplane::VpcSet> vpcs, std::set<VpcId> changed,
                        std::uint64_t version);

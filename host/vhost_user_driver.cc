@@ -28,7 +28,7 @@ Task<StepOutcome> VhostUserDriver::prepare(PrepareArgs args) {
   co_return StepOutcome{StepStatus::kDone, "no guest is connected yet"};
 }
 
-Task<StepOutcome> VhostUserDriver::expose(Function) {
+Task<StepOutcome> VhostUserDriver::expose(PrepareArgs) {
   return not_applicable();
 }
 Task<StepOutcome> VhostUserDriver::bind(Function) {

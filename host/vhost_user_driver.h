@@ -18,7 +18,7 @@ class VhostUserDriver : public FunctionDriver {
   std::string_view kind() const override { return "vhost-user"; }
   // FAILED_PRECONDITION (GUEST_STILL_CONNECTED) when somebody is connected already.
   Task<StepOutcome> prepare(PrepareArgs args) override;
-  Task<StepOutcome> expose(Function function) override;
+  Task<StepOutcome> expose(PrepareArgs args) override;
   Task<StepOutcome> bind(Function function) override;
   Task<StepOutcome> plug(Function function, VmId vm) override;
   Task<StepOutcome> unplug(Function function, VmId vm) override;

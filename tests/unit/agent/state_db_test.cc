@@ -1,5 +1,6 @@
 #include "agent/state_db.h"
 
+#include "agent/sqlite.h"
 #include "agent/vpc_blob.h"
 #include "tests/fakes/run_task.h"
 #include "tests/fakes/whole_host.h"
@@ -15,6 +16,10 @@ namespace {
 using testing::ip;
 using testing::mac;
 
+const auto kVf = host::PciAddress::parse("vf", "0000:01:10.2").value();
+const auto kGpu = host::PciAddress::parse("gpu", "10000:02:00.0").value();
+const auto kDrive = host::PciAddress::parse("drive", "0000:03:00.0").value();
+
 class StateDbTest : public ::testing::Test {
  protected:
   StateDbTest() { std::filesystem::remove_all(folder); }
@@ -24,20 +29,23 @@ class StateDbTest : public ::testing::Test {
     return testing::run_until_done(io, std::move(task));
   }
   static SavedAttachment saved(AttachmentState state) {
-    return {.attachment = {.id = AttachmentId::trusted("att-1"),
-                           .intent = {.request = RequestId::trusted("req-1"),
-                                      .vm = VmId::trusted("vm-1"),
-                                      .vpc = VpcId::trusted("blue"),
-                                      .ips = {ip("10.1.0.5"), ip("2001:db8::5")},
-                                      .mac = mac("02:00:00:00:01:05"),
-                                      .mtu_bytes = 1400,
-                                      .rates = {.from_vm = 1000000000, .to_vm = 0}},
-                           .state = state,
-                           .is_withdrawn = true,
-                           .function = {.index = 3}},
-            .operation = OperationId::trusted("op-1"),
-            .request = RequestId::trusted("req-2"),
-            .fingerprint = "what was asked"};
+    return {
+        .attachment = {.id = AttachmentId::trusted("att-1"),
+                       .intent = {.request = RequestId::trusted("req-1"),
+                                  .vm = VmId::trusted("vm-1"),
+                                  .vpc = VpcId::trusted("blue"),
+                                  .ips = {ip("10.1.0.5"), ip("2001:db8::5")},
+                                  .mac = mac("02:00:00:00:01:05"),
+                                  .mtu_bytes = 1400,
+                                  .rates = {.from_vm = 1000000000, .to_vm = 0},
+                                  .devices = {kGpu, kDrive}},
+                       .state = state,
+                       .is_withdrawn = true,
+                       .function = {.index = 3, .generation = 1ULL << 40U, .address = kVf},
+                       .at_start = host::StartArguments{.qemu = {"-device", "a,b=c"}, .libvirt_xml = "<x/>"}},
+        .operation = OperationId::trusted("op-1"),
+        .request = RequestId::trusted("req-2"),
+        .fingerprint = "what was asked"};
   }
 
   asio::io_context io;
@@ -74,6 +82,11 @@ TEST_F(StateDbTest, WhatWasSavedIsLoadedByTheNextProcess) {
   EXPECT_EQ(found.attachment.gate, Gate::kClosed);
   EXPECT_TRUE(found.attachment.is_withdrawn);
   EXPECT_EQ(found.attachment.function.index, 3);
+  EXPECT_EQ(found.attachment.function.generation, 1ULL << 40U);
+  EXPECT_EQ(found.attachment.function.address, kVf);
+  ASSERT_TRUE(found.attachment.at_start);
+  EXPECT_EQ(found.attachment.at_start->qemu, wanted.attachment.at_start->qemu);
+  EXPECT_EQ(found.attachment.at_start->libvirt_xml, "<x/>");
   EXPECT_EQ(found.operation, wanted.operation);
   EXPECT_EQ(found.request, wanted.request);
   EXPECT_EQ(found.fingerprint, wanted.fingerprint);
@@ -82,10 +95,47 @@ TEST_F(StateDbTest, WhatWasSavedIsLoadedByTheNextProcess) {
   EXPECT_EQ(state.vpcs_version, 1ULL << 63U);
   EXPECT_EQ(state.next_hops, hops);
 
-  EXPECT_TRUE(run(db.erase(wanted.attachment.id)));
-  EXPECT_TRUE(run(db.erase(wanted.attachment.id)));
+  EXPECT_TRUE(run(db.erase(wanted.attachment.id, {.index = 3, .generation = 8})));
+  EXPECT_TRUE(run(db.erase(wanted.attachment.id, {.index = 3, .generation = 9})));
   EXPECT_TRUE(run(db.save_vpcs(std::make_shared<const dataplane::VpcSet>(), {blue->id}, 9)));
   EXPECT_TRUE(db.load()->is_empty());
+  EXPECT_EQ(db.load()->generations, (std::map<std::uint16_t, std::uint64_t>{{3, 9}}));
+}
+
+// What a berthd before PCI functions wrote.
+TEST_F(StateDbTest, ADatabaseOfTheFirstSchemaIsTakenOver) {
+  std::filesystem::create_directories(folder);
+  ASSERT_TRUE(SqliteDatabase::open(folder / "state.db")->execute(R"(
+    CREATE TABLE attachments (
+      id TEXT PRIMARY KEY NOT NULL, state INTEGER NOT NULL, withdrawn INTEGER NOT NULL,
+      function INTEGER NOT NULL, operation TEXT NOT NULL, operation_request TEXT NOT NULL,
+      fingerprint TEXT NOT NULL, request TEXT NOT NULL, vm TEXT NOT NULL, vpc TEXT NOT NULL,
+      ips TEXT NOT NULL, mac TEXT NOT NULL, mtu INTEGER NOT NULL,
+      rate_from_vm INTEGER NOT NULL, rate_to_vm INTEGER NOT NULL) STRICT;
+    CREATE TABLE vpcs (id TEXT PRIMARY KEY NOT NULL, vpc BLOB NOT NULL) STRICT;
+    CREATE TABLE push (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL) STRICT;
+    CREATE TABLE next_hops (vtep TEXT PRIMARY KEY NOT NULL, mac TEXT NOT NULL) STRICT;
+    INSERT INTO attachments VALUES ('att-1', 1, 0, 3, 'op-1', 'req-1', 'asked', 'req-1', 'vm-1', 'blue',
+      '10.1.0.5', '02:00:00:00:01:05', 1400, 0, 0);
+    PRAGMA user_version = 1;)"));
+  const auto state = StateDb::open(folder)->load();
+  ASSERT_TRUE(state) << state.error().message;
+  ASSERT_EQ(state->attachments.size(), 1U);
+  const Attachment& found = state->attachments[0].attachment;
+  EXPECT_EQ(found.state, AttachmentState::kAttached);
+  EXPECT_EQ(found.function.generation, 0U);
+  EXPECT_FALSE(found.function.address);
+  EXPECT_FALSE(found.at_start);
+  EXPECT_TRUE(found.intent.devices.empty());
+  EXPECT_TRUE(state->generations.empty());
+}
+
+TEST_F(StateDbTest, ASchemaOfALaterBerthdIsRefused) {
+  {
+    EXPECT_TRUE(StateDb::open(folder));
+  }
+  ASSERT_TRUE(SqliteDatabase::open(folder / "state.db")->execute("PRAGMA user_version = 3"));
+  EXPECT_EQ(StateDb::open(folder).error().reason, "STATE_VERSION");
 }
 
 TEST_F(StateDbTest, ACorruptFileIsRefusedWithTheCure) {
