@@ -1,5 +1,6 @@
 #include "agent/detach_workflow.h"
 
+#include "agent/device_steps.h"
 #include "base/log.h"
 
 #include <array>
@@ -98,23 +99,31 @@ Task<void> DetachWorkflow::give_back(std::vector<StepRecord>& records) {
   if (taken) co_return taken;
   log_event(LogLevel::kWarning, "function quarantined",
             {{"attachment", id_}, {"why", taken.error().message}});
-  co_return co_await quarantine();
+  co_return co_await quarantine(taken.error());
 }
 
 Task<void> DetachWorkflow::try_again() {
   std::vector<StepRecord> unheard;
   const auto taken = co_await take_steps<DetachWorkflow>(*this, DetachSteps::kAll, unheard);
-  if (!taken && !attachment().is_withdrawn) (void)co_await quarantine();  // the steps' error says enough
-  if (!taken) co_return taken;
-  const auto erased = co_await services_.state.erase(id_);
+  if (!taken) {
+    attachment().fault = taken.error();
+    if (!attachment().is_withdrawn) (void)co_await quarantine(taken.error());  // the steps' error says enough
+    co_return taken;
+  }
+  const auto erased = co_await services_.state.erase(id_, freed());
   if (!erased) co_return erased;
   settle();
   co_return Result<void>();
 }
 
 Task<StepOutcome> DetachWorkflow::unplug() {
-  return services_.driver.unplug(attachment().function, attachment().intent.vm);
+  const auto devices = co_await unplug_devices(services_.passthrough, attachment());
+  if (!devices) co_return devices;
+  const auto function = co_await services_.driver.unplug(attachment().function, attachment().intent.vm);
+  if (!function) co_return function;
+  co_return both(*function, *devices);
 }
+
 Task<StepOutcome> DetachWorkflow::withdraw() {
   const auto closed = co_await set_gate(Gate::kClosed);
   if (closed) attachment().is_withdrawn = true;
@@ -122,10 +131,19 @@ Task<StepOutcome> DetachWorkflow::withdraw() {
 }
 
 Task<StepOutcome> DetachWorkflow::unbind() {
-  return services_.driver.unbind(attachment().function);
+  const auto devices = co_await unbind_devices(services_.passthrough, attachment());
+  if (!devices) co_return devices;
+  const auto function = co_await services_.driver.unbind(attachment().function);
+  if (!function) co_return function;
+  co_return both(*function, *devices);
 }
+
 Task<StepOutcome> DetachWorkflow::reset() {
-  return services_.driver.reset(attachment().function);
+  const auto devices = co_await reset_devices(services_.passthrough, attachment());
+  if (!devices) co_return devices;
+  const auto function = co_await services_.driver.reset(attachment().function);
+  if (!function) co_return function;
+  co_return both(*function, *devices);
 }
 
 Task<StepOutcome> DetachWorkflow::release() {
@@ -141,7 +159,8 @@ Task<StepOutcome> DetachWorkflow::set_gate(Gate gate) {
 }
 
 // Whatever step failed, the tenant's rules go and default drop stays.
-Task<void> DetachWorkflow::quarantine() {
+Task<void> DetachWorkflow::quarantine(Error why) {
+  attachment().fault = std::move(why);
   if (attachment().state != AttachmentState::kQuarantined) {
     attachment().state = AttachmentState::kQuarantined;
     services_.functions.quarantine(attachment().function.index);
@@ -151,8 +170,12 @@ Task<void> DetachWorkflow::quarantine() {
   co_return Result<void>();
 }
 
-std::optional<SavedAttachment> DetachWorkflow::left() {
-  if (attachment().gate == Gate::kNone) return std::nullopt;
+FreedFunction DetachWorkflow::freed() {
+  return {.index = attachment().function.index, .generation = attachment().function.generation + 1};
+}
+
+AttachmentEnd DetachWorkflow::left() {
+  if (attachment().gate == Gate::kNone) return freed();
   return SavedAttachment{attachment(), operation_, attachment().intent.request, fingerprint(id_)};
 }
 

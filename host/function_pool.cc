@@ -53,6 +53,10 @@ void FunctionPool::lift_quarantine(std::uint16_t index) {
   free_slot(slots_.at(index));
 }
 
+void FunctionPool::set_generation(std::uint16_t index, std::uint64_t generation) {
+  if (index < slots_.size()) slots_[index].function.generation = generation;
+}
+
 std::vector<std::uint16_t> FunctionPool::quarantined() const {
   std::vector<std::uint16_t> found;
   for (const Slot& slot : slots_) {
@@ -64,6 +68,7 @@ std::vector<std::uint16_t> FunctionPool::quarantined() const {
 void FunctionPool::free_slot(Slot& slot) {
   slot.state = State::kFree;
   slot.freed_at = ++releases_;
+  ++slot.function.generation;
 }
 
 }  // namespace berth::host
