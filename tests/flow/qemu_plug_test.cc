@@ -221,6 +221,14 @@ TEST_F(QemuPlugTest, VmThatDoesNotRunGetsStartArguments) {
   EXPECT_EQ(unplug("berth-vf3"), "the VM does not run");
 }
 
+TEST_F(QemuPlugWithVm, QemuThatIsAboutToListenIsNotTakenForADeadOne) {
+  run_until_done(io, qemu->stop());
+  qemu->start(50ms);
+  const auto plugged = plug_in(vfio());
+  ASSERT_TRUE(plugged) << plugged.error().message;
+  EXPECT_FALSE(plugged->at_start);
+}
+
 TEST_F(QemuPlugWithVm, KilledQemuHasLostItsDevices) {
   ASSERT_TRUE(plug_in(vfio()));
   qemu->die();
