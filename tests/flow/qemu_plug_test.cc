@@ -222,7 +222,8 @@ TEST_F(QemuPlugTest, VmThatDoesNotRunGetsStartArguments) {
 }
 
 TEST_F(QemuPlugWithVm, QemuThatIsAboutToListenIsNotTakenForADeadOne) {
-  run_until_done(io, qemu->stop());
+  qemu->die();
+  run_until_done(io, sleep_for(5ms));
   qemu->start(50ms);
   const auto plugged = plug_in(vfio());
   ASSERT_TRUE(plugged) << plugged.error().message;
