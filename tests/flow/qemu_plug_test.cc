@@ -298,6 +298,15 @@ TEST_F(QemuPlugWithVm, UnpluggedIsGone) {
   EXPECT_EQ(qemu->count("device_del"), 1U);
 }
 
+TEST_F(QemuPlugWithVm, EventEndsTheWaitAtOnce) {
+  QemuPlug patient(io.get_executor(), {.monitor = (folder / "{vm}.sock").string(), .unplug_wait = 60s});
+  ASSERT_TRUE(run_until_done(io, patient.plug(vm, vfio())));
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_TRUE(run_until_done(io, patient.unplug(vm, "berth-vf3")));
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 30s);
+  run_until_done(io, patient.stop());
+}
+
 TEST_F(QemuPlugWithVm, WhatTheVmNeverHadIsGone) {
   EXPECT_TRUE(unplug("berth-vf3"));
   EXPECT_EQ(qemu->count("device_del"), 0U);
