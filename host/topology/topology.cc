@@ -107,14 +107,17 @@ void read_way(const fs::path& path, Device& device) {
   }
 }
 
+// A PF in switchdev mode has the representors of its VFs beside its own network device: they have names like
+// "pf0vf3" for their port, the PF's own is "p0" or none.
 std::string read_netdev(const fs::path& device) {
-  std::vector<std::string> names;
+  std::string first;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(device / "net", error))
-    names.push_back(entry.path().filename().string());
-  // A PF in switchdev mode has its representors beside it: the uplink is the one without "_" or "npf".
-  std::ranges::sort(names);
-  return names.empty() ? "" : names.front();
+  for (const auto& entry : fs::directory_iterator(device / "net", error)) {
+    const std::string name = entry.path().filename().string();
+    if (read_text(entry.path() / "phys_port_name").contains("pf")) continue;
+    if (first.empty() || name < first) first = name;
+  }
+  return first;
 }
 
 std::optional<Device> read_device(const fs::path& entry) {

@@ -88,6 +88,15 @@ TEST(ReadTopology, VfHasTheLinkOfItsPf) {
   EXPECT_EQ(vf.netdev, "");
 }
 
+TEST(ReadTopology, RepresentorsAreNotThePfsOwnDevice) {
+  const Host hgx("hgx");
+  const auto net = hgx.tree.device("0000:19:00.0") / "net";
+  std::filesystem::create_directories(net / "aaa0");
+  std::ofstream(net / "aaa0/phys_port_name") << "pf0vf0\n";
+  std::ofstream(net / "eth0/phys_port_name") << "p0\n";
+  EXPECT_EQ(read_topology(hgx.tree.root())->find(pci("0000:19:00.0"))->netdev, "eth0");
+}
+
 TEST(ReadTopology, WhatIsNotReadableIsUnknownAndNotAbsent) {
   const Host desktop("desktop");
   const Device& gpu = desktop.at("0000:01:00.0");
