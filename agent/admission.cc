@@ -18,6 +18,11 @@ bool has_ip(const AttachIntent& intent, const IpAddress& ip) {
   return std::ranges::find(intent.ips, ip) != intent.ips.end();
 }
 
+bool has_device(const Attachment& attachment, host::PciAddress address) {
+  const auto& devices = attachment.intent.devices;
+  return attachment.function.address == address || std::ranges::find(devices, address) != devices.end();
+}
+
 }  // namespace
 
 Result<std::uint32_t> check_intent(const AttachIntent& intent, const UnderlayLimits& underlay) {
@@ -44,6 +49,37 @@ Result<std::uint32_t> check_intent(const AttachIntent& intent, const UnderlayLim
                       fmt::format("{} is below {}", intent.mtu_bytes, smallest));
   }
   return intent.mtu_bytes;
+}
+
+Result<void> check_devices(const AttachIntent& intent, std::span<const Attachment> all,
+                           const host::HostDevices* host_devices) {
+  const auto& devices = intent.devices;
+  if (devices.size() > kMaxDevices)
+    return fail_field("devices", "TOO_MANY_DEVICES",
+                      fmt::format("{} exceed {}", devices.size(), kMaxDevices));
+  for (const Attachment& other : all) {
+    if (!devices.empty() && other.intent.vm == intent.vm && !other.intent.devices.empty())
+      return taken("VM_HAS_DEVICES", fmt::format("VM {} has its devices with {}", intent.vm, other.id));
+  }
+  for (auto device = devices.begin(); device != devices.end(); ++device) {
+    if (std::find(devices.begin(), device, *device) != device)
+      return fail_field("devices", "DEVICE_TWICE", fmt::format("{} is in the list twice", *device));
+    for (const Attachment& other : all) {
+      if (has_device(other, *device))
+        return taken("DEVICE_TAKEN", fmt::format("{} is that of VM {}", *device, other.intent.vm));
+    }
+    if (host_devices == nullptr) return host::device_not_allowed(*device);
+    const auto allowed = host_devices->check(*device);
+    if (!allowed) return pass(allowed);
+    for (const host::PciAddress& neighbour : host_devices->group_neighbours(*device)) {
+      for (const Attachment& other : all) {
+        if (has_device(other, neighbour))
+          return taken("DEVICE_GROUP_TAKEN", fmt::format("{} shares its IOMMU group with {} of VM {}",
+                                                         *device, neighbour, other.intent.vm));
+      }
+    }
+  }
+  return {};
 }
 
 Result<void> check_against_vpc(const AttachIntent& intent, const dataplane::Vpc& vpc,

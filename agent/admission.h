@@ -6,6 +6,7 @@
 #include "dataplane/mapping_index.h"
 #include "dataplane/vpc.h"
 #include "dataplane/vpc_check.h"
+#include "host/host_devices.h"
 
 #include <cstdint>
 #include <span>
@@ -16,6 +17,8 @@ namespace berth::agent {
 constexpr std::uint32_t kMinMtuBytes = 576;
 constexpr std::uint32_t kMinIpv6MtuBytes = 1280;
 
+constexpr std::size_t kMaxDevices = 32;  // of one VM: 8 GPUs with their switches, and drives
+
 // What the network between hosts leaves for tenants' packets.
 struct UnderlayLimits {
   IpFamily family = IpFamily::kV4;  // of the tunnels' outer headers
@@ -25,6 +28,14 @@ struct UnderlayLimits {
 // The intent alone: addresses that a VM may have, and an MTU that fits the underlay
 // (which is at least kMinMtuBytes and the tunnel's headers). Returns the MTU that the VM gets.
 Result<std::uint32_t> check_intent(const AttachIntent& intent, const UnderlayLimits& underlay);
+
+// The devices of the intent alone, and against those of the attachments of this host (all of them: who is
+// quarantined has its devices still). INVALID_ARGUMENT (TOO_MANY_DEVICES, DEVICE_TWICE), ALREADY_EXISTS
+// (DEVICE_TAKEN; DEVICE_GROUP_TAKEN: another one's in the same IOMMU group; VM_HAS_DEVICES: with another
+// interface), and what HostDevices::check() says of each. `host_devices`: nullptr when this host gives none
+// away.
+Result<void> check_devices(const AttachIntent& intent, std::span<const Attachment> all,
+                           const host::HostDevices* host_devices);
 
 // The intent against its VPC and the VMs that are in it: on this host (`local`: at least
 // AttachmentStore::rivals_of()) and on others (`mappings`: the VPC's; those that point to `own_vtep` do not

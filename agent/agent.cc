@@ -73,6 +73,8 @@ Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::
                 .functions = functions_,
                 .driver = driver,
                 .state = state,
+                .passthrough = settings.passthrough,
+                .devices = settings.devices,
                 .underlay_mtu_bytes = settings.underlay_mtu_bytes,
                 .vpc_wait = settings.vpc_wait} {
   if (settings.completions == nullptr) return;

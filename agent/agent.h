@@ -24,6 +24,9 @@ struct AgentSettings {
   std::uint32_t underlay_mtu_bytes = 1500;
   std::chrono::milliseconds vpc_wait{1000};
   std::chrono::milliseconds quarantine_interval{500};
+  // Of a host that gives VMs its own devices; both or none. They outlive the agent.
+  host::Passthrough* passthrough = nullptr;
+  const host::HostDevices* devices = nullptr;
 };
 
 // Of the rules that the eSwitch holds for the port now: a rule that goes (a neighbour on this host left, a

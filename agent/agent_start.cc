@@ -44,11 +44,18 @@ Task<void> Agent::check_strangers(bool is_empty) {
 
 // Nothing waits here: nobody sees the tables half full.
 Result<void> Agent::restore(const SavedState& saved) {
+  for (const auto& [index, generation] : saved.generations) functions_.set_generation(index, generation);
   for (const SavedAttachment& one : saved.attachments) {
     auto function = functions_.lease(one.attachment.function.index);
     if (!function) return pass(function, fmt::format("attachment {}", one.attachment.id));
+    if (function->generation != one.attachment.function.generation) {
+      return fail(Code::kDataLoss, "STATE_CORRUPT",
+                  fmt::format("attachment {} has lease {} of vf{}, which is at {}", one.attachment.id,
+                              one.attachment.function.generation, function->index, function->generation));
+    }
     Attachment attachment = one.attachment;
-    attachment.function = *std::move(function);
+    attachment.function.socket = function->socket;
+    attachment.function.mac = attachment.intent.mac;
     if (attachment.state == AttachmentState::kQuarantined) functions_.quarantine(attachment.function.index);
     attachments_.insert(std::move(attachment));
   }

@@ -2,6 +2,7 @@
 
 #include "agent/admission.h"
 #include "agent/detach_workflow.h"
+#include "agent/device_steps.h"
 #include "agent/random_id.h"
 #include "base/log.h"
 
@@ -24,8 +25,8 @@ struct AttachSteps {
       {"program", &AttachWorkflow::program},  // anti-spoof, policy, mappings, tunnel termination
       {"prepare", &AttachWorkflow::prepare},  // admin MAC, rate
       {"expose", &AttachWorkflow::expose},    // PCIe hotplug: the function appears on the host
-      {"bind", &AttachWorkflow::bind},        // vfio-pci owns it
-      {"plug", &AttachWorkflow::plug},        // the VM has it
+      {"bind", &AttachWorkflow::bind},        // vfio-pci owns it, and the devices that go along
+      {"plug", &AttachWorkflow::plug},        // the VM has them
       {"verify", &AttachWorkflow::verify},    // the eSwitch, read back, holds what was meant
   }};
 };
@@ -43,6 +44,7 @@ AttachWorkflow::AttachWorkflow(Services& services, const SavedAttachment& halfwa
       id_(halfway.attachment.id),
       operation_(halfway.operation) {
   services_.operations.resume(operation_, begun());
+  attachment().has_operation = true;
 }
 
 Task<Operation> AttachWorkflow::accept() {
@@ -71,6 +73,7 @@ asio::awaitable<void> AttachWorkflow::run() {
     ended = co_await services_.operations.finish(operation_, std::nullopt, row());
   }
   if (ended) {
+    attachment().has_operation = false;
     services_.endpoints.append({EndpointEvent::Kind::kAttached, intent_});
     log_event(LogLevel::kInfo, "attached", {{"vm", intent_.vm}, {"vpc", intent_.vpc}, {"attachment", id_}});
     co_return;
@@ -117,10 +120,16 @@ Task<StepOutcome> AttachWorkflow::resolve() {
       check_against_vpc(intent_, *services_.vpcs.find(intent_.vpc), rivals,
                         services_.vpcs.mappings_of(intent_.vpc), services_.reconciler.underlay().vtep);
   if (!fits) co_return pass(fits);
+  const auto devices_fit = intent_.devices.empty()
+                               ? Result<void>()  // and nobody has to be looked at
+                               : check_devices(intent_, services_.attachments.list(), services_.devices);
+  if (!devices_fit) co_return pass(devices_fit);
   auto function = services_.functions.lease();
   if (!function) co_return pass(function);
+  function->mac = intent_.mac;
   const std::string name = fmt::format("vf{}", function->index);
-  services_.attachments.insert({.id = id_, .intent = intent_, .function = *std::move(function)});
+  services_.attachments.insert(
+      {.id = id_, .intent = intent_, .has_operation = true, .function = *std::move(function)});
   co_return done(name);
 }
 
@@ -132,16 +141,29 @@ Task<StepOutcome> AttachWorkflow::program() {
 }
 
 Task<StepOutcome> AttachWorkflow::prepare() {
-  return services_.driver.prepare({attachment().function, intent_.mac, intent_.mtu_bytes});
+  return services_.driver.prepare(wanted_interface());
 }
+
 Task<StepOutcome> AttachWorkflow::expose() {
-  return services_.driver.expose(attachment().function);
+  const auto exposed = co_await services_.driver.expose(wanted_interface());
+  if (exposed) attachment().function.address = exposed->address;
+  co_return exposed;
 }
+
 Task<StepOutcome> AttachWorkflow::bind() {
-  return services_.driver.bind(attachment().function);
+  const auto function = co_await services_.driver.bind(attachment().function);
+  if (!function) co_return function;
+  const auto devices = co_await bind_devices(services_.passthrough, attachment());
+  if (!devices) co_return devices;
+  co_return both(*function, *devices);
 }
+
 Task<StepOutcome> AttachWorkflow::plug() {
-  return services_.driver.plug(attachment().function, intent_.vm);
+  const auto function = co_await services_.driver.plug(attachment().function, intent_.vm);
+  if (!function) co_return function;
+  const auto devices = co_await plug_devices(services_.passthrough, attachment());
+  if (!devices) co_return devices;
+  co_return both(*function, *devices);
 }
 
 Task<StepOutcome> AttachWorkflow::verify() {
@@ -156,6 +178,12 @@ NewOperation AttachWorkflow::begun() const {
 
 SavedAttachment AttachWorkflow::row() {
   return {attachment(), operation_, intent_.request, fingerprint_, intent_.traceparent};
+}
+
+host::PrepareArgs AttachWorkflow::wanted_interface() {
+  return {.function = attachment().function,
+          .mtu_bytes = intent_.mtu_bytes,
+          .max_rate_from_vm = intent_.rates.from_vm};
 }
 
 Task<StepOutcome> AttachWorkflow::set_gate(Gate gate, std::string detail) {

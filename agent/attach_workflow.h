@@ -37,6 +37,7 @@ class AttachWorkflow {
   Task<StepOutcome> set_gate(Gate gate, std::string detail);
   NewOperation begun() const;
   SavedAttachment row();
+  host::PrepareArgs wanted_interface();
   Attachment& attachment() { return *services_.attachments.find(id_); }
   friend struct AttachSteps;
 

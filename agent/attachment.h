@@ -9,6 +9,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace berth::agent {
@@ -22,6 +23,7 @@ struct AttachIntent {
   MacAddress mac;
   std::uint32_t mtu_bytes = 0;  // 0: the largest that fits the underlay
   dataplane::Rates rates = {};
+  std::vector<host::PciAddress> devices = {};  // GPUs, drives: they come and go with the interface
   // W3C Trace Context level 1, as the caller sent it; empty: none. Passed on with the completion.
   std::string traceparent = {};
   auto operator<=>(const AttachIntent&) const = default;
@@ -52,9 +54,13 @@ struct Attachment {
   AttachIntent intent;
   AttachmentState state = AttachmentState::kAttaching;
   Gate gate = Gate::kNone;
+  // An operation has it, which has not ended: nobody else touches it.
+  bool has_operation = false;
   // Its rules are known to be gone: a quarantined attachment then holds no address any more.
   bool is_withdrawn = false;
   host::Function function;
+  // Of a quarantined one: what could not be proven, at the last attempt.
+  std::optional<Error> fault = {};
 };
 
 }  // namespace berth::agent

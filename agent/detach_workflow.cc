@@ -1,5 +1,6 @@
 #include "agent/detach_workflow.h"
 
+#include "agent/device_steps.h"
 #include "base/log.h"
 
 #include <array>
@@ -30,6 +31,7 @@ DetachWorkflow::DetachWorkflow(Services& services, const SavedAttachment& halfwa
     : services_(services), id_(halfway.attachment.id), operation_(halfway.operation) {
   services_.operations.resume(
       operation_, {OperationKind::kDetach, halfway.request, halfway.fingerprint, id_, halfway.traceparent});
+  attachment().has_operation = true;
 }
 
 Task<Operation> DetachWorkflow::accept(DetachIntent intent) {
@@ -44,6 +46,7 @@ Task<Operation> DetachWorkflow::accept(DetachIntent intent) {
                    fmt::format("{} is being attached or detached", id_));
   }
   attachment().state = AttachmentState::kDetaching;
+  attachment().has_operation = true;
   const std::string asked = fingerprint(id_);
   operation_ =
       services_.operations.begin({OperationKind::kDetach, intent.request, asked, id_, intent.traceparent});
@@ -52,6 +55,7 @@ Task<Operation> DetachWorkflow::accept(DetachIntent intent) {
   if (!saved) {
     services_.operations.forget(operation_);
     attachment().state = AttachmentState::kAttached;
+    attachment().has_operation = false;
     co_return pass(saved, fmt::format("detach {}", id_));
   }
   services_.operations.accept(operation_);
@@ -83,6 +87,7 @@ asio::awaitable<void> DetachWorkflow::conclude(std::optional<Error> why) {
     // Cancelled: the next process of ours finds it half-way, and takes it to its end.
     if (!co_await sleep_for(kDiskRetry)) co_return;
   }
+  attachment().has_operation = false;
   settle();
   if (!is_detach) co_return;
   services_.endpoints.append({EndpointEvent::Kind::kDetached, intent});
@@ -94,23 +99,31 @@ Task<void> DetachWorkflow::give_back(std::vector<StepRecord>& records) {
   if (taken) co_return taken;
   log_event(LogLevel::kWarning, "function quarantined",
             {{"attachment", id_}, {"why", taken.error().message}});
-  co_return co_await quarantine();
+  co_return co_await quarantine(taken.error());
 }
 
 Task<void> DetachWorkflow::try_again() {
   std::vector<StepRecord> unheard;
   const auto taken = co_await take_steps<DetachWorkflow>(*this, DetachSteps::kAll, unheard);
-  if (!taken && !attachment().is_withdrawn) (void)co_await quarantine();  // the steps' error says enough
-  if (!taken) co_return taken;
-  const auto erased = co_await services_.state.erase(id_);
+  if (!taken) {
+    attachment().fault = taken.error();
+    if (!attachment().is_withdrawn) (void)co_await quarantine(taken.error());  // the steps' error says enough
+    co_return taken;
+  }
+  const auto erased = co_await services_.state.erase(id_, freed());
   if (!erased) co_return erased;
   settle();
   co_return Result<void>();
 }
 
 Task<StepOutcome> DetachWorkflow::unplug() {
-  return services_.driver.unplug(attachment().function, attachment().intent.vm);
+  const auto devices = co_await unplug_devices(services_.passthrough, attachment());
+  if (!devices) co_return devices;
+  const auto function = co_await services_.driver.unplug(attachment().function, attachment().intent.vm);
+  if (!function) co_return function;
+  co_return both(*function, *devices);
 }
+
 Task<StepOutcome> DetachWorkflow::withdraw() {
   const auto closed = co_await set_gate(Gate::kClosed);
   if (closed) attachment().is_withdrawn = true;
@@ -118,10 +131,19 @@ Task<StepOutcome> DetachWorkflow::withdraw() {
 }
 
 Task<StepOutcome> DetachWorkflow::unbind() {
-  return services_.driver.unbind(attachment().function);
+  const auto devices = co_await unbind_devices(services_.passthrough, attachment());
+  if (!devices) co_return devices;
+  const auto function = co_await services_.driver.unbind(attachment().function);
+  if (!function) co_return function;
+  co_return both(*function, *devices);
 }
+
 Task<StepOutcome> DetachWorkflow::reset() {
-  return services_.driver.reset(attachment().function);
+  const auto devices = co_await reset_devices(services_.passthrough, attachment());
+  if (!devices) co_return devices;
+  const auto function = co_await services_.driver.reset(attachment().function);
+  if (!function) co_return function;
+  co_return both(*function, *devices);
 }
 
 Task<StepOutcome> DetachWorkflow::release() {
@@ -137,7 +159,8 @@ Task<StepOutcome> DetachWorkflow::set_gate(Gate gate) {
 }
 
 // Whatever step failed, the tenant's rules go and default drop stays.
-Task<void> DetachWorkflow::quarantine() {
+Task<void> DetachWorkflow::quarantine(Error why) {
+  attachment().fault = std::move(why);
   if (attachment().state != AttachmentState::kQuarantined) {
     attachment().state = AttachmentState::kQuarantined;
     services_.functions.quarantine(attachment().function.index);
@@ -147,8 +170,12 @@ Task<void> DetachWorkflow::quarantine() {
   co_return Result<void>();
 }
 
-std::optional<SavedAttachment> DetachWorkflow::left() {
-  if (attachment().gate == Gate::kNone) return std::nullopt;
+FreedFunction DetachWorkflow::freed() {
+  return {.index = attachment().function.index, .generation = attachment().function.generation + 1};
+}
+
+AttachmentEnd DetachWorkflow::left() {
+  if (attachment().gate == Gate::kNone) return freed();
   return SavedAttachment{attachment(), operation_, attachment().intent.request, fingerprint(id_)};
 }
 
@@ -166,7 +193,7 @@ void DetachWorkflow::settle() {
 asio::awaitable<void> lift_quarantines(Services& services, std::chrono::milliseconds interval) {
   while (co_await sleep_for(interval)) {
     for (const Attachment& attachment : services.attachments.list()) {
-      if (attachment.state != AttachmentState::kQuarantined) continue;
+      if (attachment.state != AttachmentState::kQuarantined || attachment.has_operation) continue;
       DetachWorkflow again(services, attachment.id, OperationId());
       if (co_await again.try_again()) {
         log_event(LogLevel::kInfo, "quarantine lifted",

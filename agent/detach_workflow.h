@@ -44,9 +44,10 @@ class DetachWorkflow {
   Task<StepOutcome> release();
 
   Task<StepOutcome> set_gate(Gate gate);
-  Task<void> quarantine();
-  // The attachment's row as the steps leave it: none when its function is clean.
-  std::optional<SavedAttachment> left();
+  Task<void> quarantine(Error why);
+  FreedFunction freed();
+  // The attachment's row as the steps leave it, or its function when that is clean.
+  AttachmentEnd left();
   // Takes a clean function back into the pool, and the attachment off the tables.
   void settle();
   Attachment& attachment() { return *services_.attachments.find(id_); }

@@ -89,14 +89,13 @@ Task<Operation> OperationStore::find(OperationId id) {
   co_return fail(Code::kNotFound, "OPERATION_UNKNOWN", fmt::format("operation {} is not known", id));
 }
 
-Task<void> OperationStore::finish(OperationId id, std::optional<Error> error,
-                                  std::optional<SavedAttachment> left) {
+Task<void> OperationStore::finish(OperationId id, std::optional<Error> error, AttachmentEnd left) {
   FinishedOperation finished{operations_.at(id).operation, operations_.at(id).fingerprint};
   Operation& ended = finished.operation;
   assert(!ended.done);
   ended.done = true;
   ended.error = std::move(error);
-  if (left) ended.result = left->attachment;
+  if (const auto* saved = std::get_if<SavedAttachment>(&left)) ended.result = saved->attachment;
   ended.total =
       std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - ended.begun);
   const auto revision = co_await state_.finish(finished, std::move(left), !has_outbox_);

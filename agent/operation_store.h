@@ -57,10 +57,9 @@ class OperationStore {
   // The steps of a running operation. LIFETIME: until it is finished.
   std::vector<StepRecord>& steps(const OperationId& id) { return operations_.at(id).operation.steps; }
 
-  // Ends the operation when that is on the disk, together with the attachment's row as it is left (none: it
-  // goes), and appends it to the feed. `result` is how the attachment is then. UNAVAILABLE
-  // (STATE_UNWRITABLE): it has not ended.
-  Task<void> finish(OperationId id, std::optional<Error> error, std::optional<SavedAttachment> left);
+  // Ends the operation when that is on the disk, together with what is left of the attachment, and appends it
+  // to the feed. UNAVAILABLE (STATE_UNWRITABLE): it has not ended.
+  Task<void> finish(OperationId id, std::optional<Error> error, AttachmentEnd left);
 
   // Returns when the operation is done.
   Task<Operation> wait(OperationId id);

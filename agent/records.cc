@@ -20,6 +20,12 @@ Id read_id(BlobReader& reader) {
   return id ? *std::move(id) : Id();
 }
 
+host::PciAddress read_address(BlobReader& reader) {
+  const auto address = host::PciAddress::parse("address", reader.text());
+  if (!address) reader.fail();
+  return address.value_or(host::PciAddress());
+}
+
 void write_intent(BlobWriter& writer, const AttachIntent& intent) {
   writer.text(intent.request.str());
   writer.text(intent.vm.str());
@@ -29,6 +35,7 @@ void write_intent(BlobWriter& writer, const AttachIntent& intent) {
   writer.number(intent.mtu_bytes);
   writer.number(intent.rates.from_vm);
   writer.number(intent.rates.to_vm);
+  writer.list(intent.devices, [&](const host::PciAddress& device) { writer.text(device.str()); });
   writer.text(intent.traceparent);
 }
 
@@ -43,8 +50,23 @@ AttachIntent read_intent(BlobReader& reader) {
   intent.mtu_bytes = reader.number<std::uint32_t>();
   intent.rates.from_vm = reader.number<std::uint64_t>();
   intent.rates.to_vm = reader.number<std::uint64_t>();
+  intent.devices = reader.list<host::PciAddress>([&] { return read_address(reader); });
   intent.traceparent = reader.text();
   return intent;
+}
+
+void write_error(BlobWriter& writer, const Error& error) {
+  writer.number(static_cast<std::uint8_t>(error.code));
+  writer.text(error.message);
+  writer.text(error.reason);
+}
+
+Error read_error(BlobReader& reader) {
+  Error error;
+  error.code = reader.choice(kLastCode);
+  error.message = reader.text();
+  error.reason = reader.text();
+  return error;
 }
 
 // Nothing of a tenant is opened that was not open: half-way attachments begin with a closed gate.
@@ -59,6 +81,11 @@ void write_attachment(BlobWriter& writer, const Attachment& attachment) {
   writer.number(static_cast<std::uint8_t>(attachment.is_withdrawn ? 1 : 0));
   writer.number(attachment.function.index);
   writer.text(attachment.function.socket);
+  writer.number(attachment.function.generation);
+  writer.mac(attachment.function.mac);
+  writer.optional(attachment.function.address,
+                  [&](const host::PciAddress& address) { writer.text(address.str()); });
+  writer.optional(attachment.fault, [&](const Error& fault) { write_error(writer, fault); });
 }
 
 Attachment read_attachment(BlobReader& reader) {
@@ -70,6 +97,10 @@ Attachment read_attachment(BlobReader& reader) {
   attachment.is_withdrawn = reader.number<std::uint8_t>() != 0;
   attachment.function.index = reader.number<std::uint16_t>();
   attachment.function.socket = reader.text();
+  attachment.function.generation = reader.number<std::uint64_t>();
+  attachment.function.mac = reader.mac();
+  attachment.function.address = reader.optional<host::PciAddress>([&] { return read_address(reader); });
+  attachment.fault = reader.optional<Error>([&] { return read_error(reader); });
   return attachment;
 }
 
@@ -87,20 +118,6 @@ StepRecord read_step(BlobReader& reader) {
   step.detail = reader.text();
   step.took = std::chrono::microseconds(reader.number<std::uint64_t>());
   return step;
-}
-
-void write_error(BlobWriter& writer, const Error& error) {
-  writer.number(static_cast<std::uint8_t>(error.code));
-  writer.text(error.message);
-  writer.text(error.reason);
-}
-
-Error read_error(BlobReader& reader) {
-  Error error;
-  error.code = reader.choice(kLastCode);
-  error.message = reader.text();
-  error.reason = reader.text();
-  return error;
 }
 
 template <typename Record>

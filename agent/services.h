@@ -9,6 +9,8 @@
 #include "agent/vpc_store.h"
 #include "host/function_driver.h"
 #include "host/function_pool.h"
+#include "host/host_devices.h"
+#include "host/passthrough.h"
 
 #include <chrono>
 #include <string>
@@ -32,6 +34,9 @@ struct Services {
   host::FunctionDriver& driver;
   StateDb& state;
   const Outbox* outbox = nullptr;  // null: nobody is told of completions
+  // Of a host that gives VMs its own devices; none: an intent that has some is refused.
+  host::Passthrough* passthrough = nullptr;
+  const host::HostDevices* devices = nullptr;
   std::uint32_t underlay_mtu_bytes = 0;
   // How long an attach waits for its VPC to become known.
   std::chrono::milliseconds vpc_wait{1000};

@@ -22,6 +22,7 @@ constexpr const char* kTables = R"(
   CREATE TABLE vpcs (id TEXT PRIMARY KEY NOT NULL, vpc BLOB NOT NULL) STRICT;
   CREATE TABLE push (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL) STRICT;
   CREATE TABLE next_hops (vtep TEXT PRIMARY KEY NOT NULL, mac TEXT NOT NULL) STRICT;
+  CREATE TABLE functions (function INTEGER PRIMARY KEY NOT NULL, generation INTEGER NOT NULL) STRICT;
   PRAGMA user_version = 2;
 )";
 
@@ -48,6 +49,7 @@ class StateDb::Impl {
   Result<void> read_operations(SavedState& state);
   Result<void> read_vpcs(SavedState& state);
   Result<void> read_next_hops(SavedState& state);
+  Result<void> read_generations(SavedState& state);
 
   SqliteDatabase database;
   std::filesystem::path folder;
@@ -79,17 +81,22 @@ Result<void> write_attachment(SqliteDatabase& database, const SavedAttachment& s
   return put->bind(saved.attachment.id.str()).bind_blob(format_record(saved)).run();
 }
 
-Result<void> erase_attachment(SqliteDatabase& database, const AttachmentId& id) {
+Result<void> erase_attachment(SqliteDatabase& database, const AttachmentId& id, FreedFunction freed) {
   auto remove = database.prepare("DELETE FROM attachments WHERE id = ?1");
   if (!remove) return pass(remove);
-  return remove->bind(id.str()).run();
+  if (auto removed = remove->bind(id.str()).run(); !removed) return removed;
+  auto count = database.prepare("INSERT OR REPLACE INTO functions VALUES (?1, ?2)");
+  if (!count) return pass(count);
+  return count->bind(freed.index).bind(static_cast<std::int64_t>(freed.generation)).run();
 }
 
 Result<std::uint64_t> write_end(SqliteDatabase& database, const FinishedOperation& finished,
-                                const std::optional<SavedAttachment>& left, bool is_told) {
+                                const AttachmentEnd& left, bool is_told) {
   const Operation& operation = finished.operation;
-  const auto row =
-      left ? write_attachment(database, *left) : erase_attachment(database, operation.attachment);
+  const auto* saved = std::get_if<SavedAttachment>(&left);
+  const auto row = saved != nullptr
+                       ? write_attachment(database, *saved)
+                       : erase_attachment(database, operation.attachment, std::get<FreedFunction>(left));
   if (!row) return pass(row);
   const auto latest = database.query_integer("SELECT coalesce(max(revision), 0) FROM operations");
   if (!latest) return pass(latest);
@@ -179,8 +186,8 @@ Result<void> StateDb::Impl::prepare() {
 Result<SavedState> StateDb::load() {
   SavedState state;
   if (!impl_) return state;
-  for (const auto read :
-       {&Impl::read_attachments, &Impl::read_operations, &Impl::read_vpcs, &Impl::read_next_hops}) {
+  for (const auto read : {&Impl::read_attachments, &Impl::read_operations, &Impl::read_vpcs,
+                          &Impl::read_next_hops, &Impl::read_generations}) {
     if (const auto done = (*impl_.*read)(state); !done) return pass(done, cure(impl_->folder));
   }
   return state;
@@ -273,15 +280,26 @@ Task<void> StateDb::write(Write write) {
   co_return Result<void>();
 }
 
+Result<void> StateDb::Impl::read_generations(SavedState& state) {
+  auto rows = database.prepare("SELECT function, generation FROM functions");
+  if (!rows) return pass(rows);
+  return for_each_row(*rows, [&](SqliteRow row) -> Result<void> {
+    state.generations.emplace(static_cast<std::uint16_t>(row.integer(0)),
+                              static_cast<std::uint64_t>(row.integer(1)));
+    return {};
+  });
+}
+
 Task<void> StateDb::save(SavedAttachment attachment) {
   return write([saved = std::move(attachment)](SqliteDatabase& database) {
     return write_attachment(database, saved);
   });
 }
 
-Task<void> StateDb::erase(AttachmentId attachment) {
-  return write(
-      [id = std::move(attachment)](SqliteDatabase& database) { return erase_attachment(database, id); });
+Task<void> StateDb::erase(AttachmentId attachment, FreedFunction freed) {
+  return write([id = std::move(attachment), freed](SqliteDatabase& database) {
+    return erase_attachment(database, id, freed);
+  });
 }
 
 Task<void> StateDb::save_vpcs(std::shared_ptr<const dataplane::VpcSet> vpcs, std::set<VpcId> changed,
@@ -296,8 +314,7 @@ Task<void> StateDb::save_next_hops(std::map<IpAddress, MacAddress> next_hops) {
       [hops = std::move(next_hops)](SqliteDatabase& database) { return write_next_hops(database, hops); });
 }
 
-Task<std::uint64_t> StateDb::finish(FinishedOperation finished, std::optional<SavedAttachment> left,
-                                    bool is_told) {
+Task<std::uint64_t> StateDb::finish(FinishedOperation finished, AttachmentEnd left, bool is_told) {
   if (!impl_) co_return ++revision_;
   co_return co_await impl_->commits.commit(
       [finished = std::move(finished), left = std::move(left), is_told](SqliteDatabase& database) {

@@ -15,9 +15,19 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace berth::agent {
+
+// A function that goes back to the pool, and which lease its next one is.
+struct FreedFunction {
+  std::uint16_t index = 0;
+  std::uint64_t generation = 0;
+};
+
+// What an operation leaves: the attachment, or its function for the next one.
+using AttachmentEnd = std::variant<SavedAttachment, FreedFunction>;
 
 struct SavedState {
   std::vector<SavedAttachment> attachments;
@@ -29,6 +39,7 @@ struct SavedState {
   dataplane::VpcSet vpcs;
   std::uint64_t vpcs_version = 0;  // 0: no push was ever accepted
   std::map<IpAddress, MacAddress> next_hops;
+  std::map<std::uint16_t, std::uint64_t> generations;  // of functions that were leased before
 
   bool is_empty() const { return attachments.empty() && vpcs.empty(); }
 };
@@ -55,11 +66,12 @@ class StateDb {
   // Each returns when it is on the disk; UNAVAILABLE (STATE_UNWRITABLE) when it is not, and then nothing of
   // it is. Idempotent, but for finish().
   Task<void> save(SavedAttachment attachment);
-  Task<void> erase(AttachmentId attachment);
-  // The end of an operation, in one piece: its record, and the attachment's row as it is left (none: it
-  // goes). Returns the operation's revision: the last one's and one more. Callers are resumed in that order.
-  // `is_told`: nobody wants to be told.
-  Task<std::uint64_t> finish(FinishedOperation finished, std::optional<SavedAttachment> left, bool is_told);
+  // The attachment is gone and its function is of the next generation: both, or neither.
+  Task<void> erase(AttachmentId attachment, FreedFunction freed);
+  // The end of an operation, in one piece: its record, and what is left of the attachment. Returns the
+  // operation's revision: the last one's and one more. Callers are resumed in that order. `is_told`: nobody
+  // wants to be told.
+  Task<std::uint64_t> finish(FinishedOperation finished, AttachmentEnd left, bool is_told);
   // The VMaaS has confirmed this one.
   Task<void> told(std::uint64_t revision);
   // Those of `changed` as they are in `vpcs`; the ones that are not there any more go.

@@ -1,5 +1,6 @@
 #include "base/config_file.h"
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 #include <utility>
@@ -73,20 +74,6 @@ std::string Section::string(const std::string& key, std::string otherwise) {
   return otherwise;
 }
 
-std::vector<std::string> Section::strings(const std::string& key) {
-  const toml::value* value = find(key);
-  if (value == nullptr) return {};
-  std::vector<std::string> texts;
-  if (value->is_array()) {
-    for (const toml::value& item : value->as_array()) {
-      if (item.is_string()) texts.push_back(item.as_string().str);
-    }
-    if (texts.size() == value->as_array().size()) return texts;
-  }
-  complain(key, "must be a list of strings");
-  return {};
-}
-
 std::int64_t Section::integer(const std::string& key, std::int64_t otherwise, std::int64_t least,
                               std::int64_t most) {
   const toml::value* value = find(key);
@@ -103,6 +90,19 @@ bool Section::boolean(const std::string& key, bool otherwise) {
   if (value->is_boolean()) return value->as_boolean();
   complain(key, "must be true or false");
   return otherwise;
+}
+
+std::vector<std::string> Section::strings(const std::string& key) {
+  const toml::value* value = find(key);
+  std::vector<std::string> texts;
+  if (value == nullptr) return texts;
+  const auto is_text = [](const toml::value& item) { return item.is_string(); };
+  if (!value->is_array() || !std::ranges::all_of(value->as_array(), is_text)) {
+    complain(key, "must be a list of strings");
+    return texts;
+  }
+  for (const toml::value& item : value->as_array()) texts.push_back(item.as_string().str);
+  return texts;
 }
 
 void Section::complain(const std::string& key, const std::string& why) {

@@ -6,8 +6,10 @@
 #include "base/ids.h"
 #include "base/mac_address.h"
 #include "base/task.h"
+#include "host/pci_address.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,8 +17,11 @@ namespace berth::host {
 
 // A function of the eSwitch, leased to one attachment.
 struct Function {
-  std::uint16_t index = 0;  // vf<index>
-  std::string socket;       // vhost-user: the listening unix socket
+  std::uint16_t index = 0;            // vf<index>
+  std::string socket = {};            // vhost-user: the listening unix socket
+  std::uint64_t generation = 0;       // how many leases it has had before this one
+  MacAddress mac = {};                // of the interface that it is leased for
+  std::optional<PciAddress> address;  // of a PCI function, once it is exposed
   // The eSwitch has rules for it, and no VM can ever be behind it. Made for measurements, by a key of the
   // configuration that says so.
   bool is_unbacked = false;
@@ -27,12 +32,14 @@ enum class StepStatus : std::uint8_t { kDone, kNotApplicable };
 struct StepOutcome {
   StepStatus status = StepStatus::kDone;
   std::string detail = {};
+  std::optional<PciAddress> address = {};  // expose: where the function is now
 };
 
+// What the VM's interface shall be.
 struct PrepareArgs {
   Function function;
-  MacAddress mac;
   std::uint32_t mtu_bytes = 0;
+  std::uint64_t max_rate_from_vm = 0;  // bit/s; 0: no limit
 };
 
 class FunctionDriver {
@@ -42,7 +49,7 @@ class FunctionDriver {
 
   // Attach, in this order.
   virtual Task<StepOutcome> prepare(PrepareArgs args) = 0;         // admin MAC, rate
-  virtual Task<StepOutcome> expose(Function function) = 0;         // PCIe hotplug into the host
+  virtual Task<StepOutcome> expose(PrepareArgs args) = 0;          // PCIe hotplug into the host
   virtual Task<StepOutcome> bind(Function function) = 0;           // vfio-pci, IOMMU group
   virtual Task<StepOutcome> plug(Function function, VmId vm) = 0;  // into the VM
   // Detach, in this order.

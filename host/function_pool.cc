@@ -51,6 +51,10 @@ void FunctionPool::lift_quarantine(std::uint16_t index) {
   free_slot(slots_.at(index));
 }
 
+void FunctionPool::set_generation(std::uint16_t index, std::uint64_t generation) {
+  if (index < slots_.size()) slots_[index].function.generation = generation;
+}
+
 std::vector<std::uint16_t> FunctionPool::quarantined() const {
   std::vector<std::uint16_t> found;
   for (const Slot& slot : slots_) {
@@ -68,6 +72,7 @@ void FunctionPool::free_slot(Slot& slot) {
   slot.state = State::kFree;
   slot.freed_at = ++releases_;
   free_.insert(rank(slot));
+  ++slot.function.generation;
 }
 
 }  // namespace berth::host

@@ -1,6 +1,6 @@
 // The eSwitch's functions and who has them: made once at start, like the VFs of a NIC. A function is
 // free, leased to one attachment, or quarantined (it could not be proven clean, nobody gets it).
-// In memory only: who has what is told anew after a start (lease of a certain function).
+// In memory only: who has what, and how many leases there were, is told anew after a start.
 #pragma once
 
 #include "host/function_driver.h"
@@ -24,11 +24,14 @@ class FunctionPool {
   // Takes a certain function, for what a former process of ours had leased. NOT_FOUND (FUNCTION_UNKNOWN)
   // when there is none of this number, ALREADY_EXISTS (FUNCTION_TAKEN) when it is not free.
   Result<Function> lease(std::uint16_t index);
-  // Back to the free ones. Only for a leased function.
+  // Back to the free ones, of the next generation. Only for a leased function.
   void release(std::uint16_t index);
   // Out of use until lift_quarantine. Only for a leased function.
   void quarantine(std::uint16_t index);
   void lift_quarantine(std::uint16_t index);
+
+  // What a former process of ours counted. Functions that there are not any more are passed over.
+  void set_generation(std::uint16_t index, std::uint64_t generation);
 
   std::vector<std::uint16_t> quarantined() const;
 

@@ -39,6 +39,11 @@ std::optional<IpAddress> to_ip_address(const nlattr* attribute) {
       {static_cast<const std::uint8_t*>(nla_data(attribute)), static_cast<std::size_t>(nla_len(attribute))});
 }
 
+std::optional<IpAddress> to_ip_address(std::span<const std::byte> bytes) {
+  // LIFETIME: copied before this returns.
+  return from_wire({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+}
+
 std::optional<MacAddress> to_mac_address(const nl_addr* address) {
   MacAddress mac;
   if (address == nullptr || nl_addr_get_len(address) != mac.bytes.size()) return std::nullopt;

@@ -26,7 +26,7 @@ class FakeDriver : public host::FunctionDriver {
 
   std::string_view kind() const override { return "fake"; }
   Task<host::StepOutcome> prepare(host::PrepareArgs) override { return step("prepare"); }
-  Task<host::StepOutcome> expose(host::Function) override { return step("expose"); }
+  Task<host::StepOutcome> expose(host::PrepareArgs) override { return step("expose"); }
   Task<host::StepOutcome> bind(host::Function function) override {
     if (!failing.contains("bind")) bound.insert(function.index);
     return step("bind");

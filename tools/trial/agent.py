@@ -68,8 +68,8 @@ class Agent:
     """With `eswitchd`, the eSwitch is in that program, and berthd has a memory: both may be killed and started.
     `state`: the folder of that memory, should it lie elsewhere, or berthd have one without eswitchd."""
 
-    def __init__(self, world, berthd, berthctl, certs_tool, level="info", functions=4, eswitchd=None, unbacked=0,
-                 state=None):
+    def __init__(self, world, berthd, berthctl, certs_tool, level="info", functions=4, eswitchd=None, more="",
+                 unbacked=0, state=None):
         self.world = world
         self.berthd = berthd
         self.berthctl = berthctl
@@ -82,6 +82,8 @@ class Agent:
         self.config.write_text(CONFIG.format(port=0, folder=folder, trust_domain=TRUST_DOMAIN, eswitch=eswitch,
                                              uplink=UPLINK, vtep=world.host_vtep, level=level,
                                              functions=functions, unbacked=unbacked))
+        with open(self.config, "a") as file:
+            file.write(more)  # tables of a test's own
         self.functions = functions
         self.unbacked = unbacked
         if eswitchd or state:

@@ -1,5 +1,6 @@
 #include "agent/state_db.h"
 
+#include "agent/sqlite.h"
 #include "agent/vpc_blob.h"
 #include "tests/fakes/run_task.h"
 #include "tests/fakes/whole_host.h"
@@ -14,6 +15,10 @@ namespace {
 
 using testing::ip;
 using testing::mac;
+
+const auto kVf = host::PciAddress::parse("vf", "0000:01:10.2").value();
+const auto kGpu = host::PciAddress::parse("gpu", "10000:02:00.0").value();
+const auto kDrive = host::PciAddress::parse("drive", "0000:03:00.0").value();
 
 class StateDbTest : public ::testing::Test {
  protected:
@@ -31,10 +36,11 @@ class StateDbTest : public ::testing::Test {
                                       .ips = {ip("10.1.0.5"), ip("2001:db8::5")},
                                       .mac = mac("02:00:00:00:01:05"),
                                       .mtu_bytes = 1400,
-                                      .rates = {.from_vm = 1000000000, .to_vm = 0}},
+                                      .rates = {.from_vm = 1000000000, .to_vm = 0},
+                                      .devices = {kGpu, kDrive}},
                            .state = state,
                            .is_withdrawn = true,
-                           .function = {.index = 3}},
+                           .function = {.index = 3, .generation = 1ULL << 40U, .address = kVf}},
             .operation = OperationId::trusted("op-1"),
             .request = RequestId::trusted("req-2"),
             .fingerprint = "what was asked"};
@@ -74,6 +80,8 @@ TEST_F(StateDbTest, WhatWasSavedIsLoadedByTheNextProcess) {
   EXPECT_EQ(found.attachment.gate, Gate::kClosed);
   EXPECT_TRUE(found.attachment.is_withdrawn);
   EXPECT_EQ(found.attachment.function.index, 3);
+  EXPECT_EQ(found.attachment.function.generation, 1ULL << 40U);
+  EXPECT_EQ(found.attachment.function.address, kVf);
   EXPECT_EQ(found.operation, wanted.operation);
   EXPECT_EQ(found.request, wanted.request);
   EXPECT_EQ(found.fingerprint, wanted.fingerprint);
@@ -82,10 +90,19 @@ TEST_F(StateDbTest, WhatWasSavedIsLoadedByTheNextProcess) {
   EXPECT_EQ(state.vpcs_version, 1ULL << 63U);
   EXPECT_EQ(state.next_hops, hops);
 
-  EXPECT_TRUE(run(db.erase(wanted.attachment.id)));
-  EXPECT_TRUE(run(db.erase(wanted.attachment.id)));
+  EXPECT_TRUE(run(db.erase(wanted.attachment.id, {.index = 3, .generation = 8})));
+  EXPECT_TRUE(run(db.erase(wanted.attachment.id, {.index = 3, .generation = 9})));
   EXPECT_TRUE(run(db.save_vpcs(std::make_shared<const dataplane::VpcSet>(), {blue->id}, 9)));
   EXPECT_TRUE(db.load()->is_empty());
+  EXPECT_EQ(db.load()->generations, (std::map<std::uint16_t, std::uint64_t>{{3, 9}}));
+}
+
+TEST_F(StateDbTest, ASchemaOfALaterBerthdIsRefused) {
+  {
+    EXPECT_TRUE(StateDb::open(folder));
+  }
+  ASSERT_TRUE(SqliteDatabase::open(folder / "state.db")->execute("PRAGMA user_version = 3"));
+  EXPECT_EQ(StateDb::open(folder).error().reason, "STATE_VERSION");
 }
 
 TEST_F(StateDbTest, ACorruptFileIsRefusedWithTheCure) {

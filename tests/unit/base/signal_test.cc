@@ -141,7 +141,8 @@ TEST(AsyncMutex, WhoCameFirstIsNext) {
   EXPECT_EQ(turns, (std::vector{0, 1, 2, 3, 4}));
 }
 
-// Who is given its turn when it has been cancelled, and does not know yet, must not keep it from the next one.
+// Who is given its turn when it has been cancelled, and does not know yet, must not keep it from the next
+// one.
 TEST(AsyncMutex, ATurnThatNobodyTakesIsPassedOn) {
   asio::io_context io;
   AsyncMutex mutex(io.get_executor());

@@ -1,0 +1,173 @@
+// A host whose eSwitch functions are VFs: the real driver, pool, VFIO and sysfs worker on a kernel that
+// reacts (fake_kernel.h) and VMs that open VFIO groups (fake_vms.h). A VfHost outlives berthd's processes; a
+// VfLife is one of them.
+#pragma once
+
+#include "host/hotplug/pool_provider.h"
+#include "host/pci/sriov.h"
+#include "host/vf_driver.h"
+#include "tests/fakes/fake_attributes.h"
+#include "tests/fakes/fake_kernel.h"
+#include "tests/fakes/fake_vms.h"
+#include "tests/flow/agent_world.h"
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <gtest/gtest.h>
+
+namespace berth::testing {
+
+inline const host::PciAddress kPf = pci("0000:01:00.0");
+inline const host::PciAddress kGpu = pci("0000:02:00.0");
+inline const host::PciAddress kGpuSound = pci("0000:02:00.1");
+inline const host::PciAddress kDrive = pci("0000:03:00.0");
+inline constexpr std::uint16_t kVfs = 2;
+
+inline constexpr host::Deadlines kShort{.attribute = std::chrono::milliseconds(1000),
+                                        .create_vfs = std::chrono::milliseconds(1000),
+                                        .destroy_vfs = std::chrono::milliseconds(1000),
+                                        .vfs_visible = std::chrono::milliseconds(1000),
+                                        .bind = std::chrono::milliseconds(1000),
+                                        .group_released = std::chrono::milliseconds(50),
+                                        .reset = std::chrono::milliseconds(1000),
+                                        .appear = std::chrono::milliseconds(1000),
+                                        .controller = std::chrono::milliseconds(10000)};
+
+struct VfHost {
+  VfHost() {
+    kernel->add({.address = kPf, .group = 1, .total_vfs = 7});
+    kernel->add({.address = kGpu, .class_code = 0x030200, .host_driver = "", .group = 2});
+    kernel->add({.address = kGpuSound, .class_code = 0x040300, .host_driver = "", .group = 2});
+    kernel->add({.address = kDrive, .class_code = 0x010802, .host_driver = "nvme", .group = 3});
+    std::filesystem::remove_all(state_folder);
+    std::filesystem::create_directories(kernel->root / "proc/self");
+    std::ofstream(kernel->root / "proc/self/mountinfo") << "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n";
+  }
+  ~VfHost() {
+    kernel->let_go();
+    std::filesystem::remove_all(state_folder);
+  }
+  VfHost(const VfHost&) = delete;
+  VfHost& operator=(const VfHost&) = delete;
+
+  host::PciAddress vf(std::uint16_t index) const { return kernel->tree().vfs_of(kPf).at(index); }
+
+  std::shared_ptr<FakeKernel> kernel = std::make_shared<FakeKernel>();
+  FakeVms vms{kernel};
+  FakeAttributes attributes;
+  FakeEswitch eswitch{kVfs};
+  std::filesystem::path state_folder = kernel->root.string() + "-state";
+};
+
+class VfLife {
+ public:
+  // Functions that are no VFs of a PF come from a provider of their own.
+  using MakeProvider = std::function<std::unique_ptr<host::HotplugProvider>(VfLife&)>;
+
+  explicit VfLife(VfHost& on, host::Deadlines deadlines_of_kernel = kShort, MakeProvider other = nullptr)
+      : host(on),
+        deadlines(deadlines_of_kernel),
+        make_provider(std::move(other)),
+        state(agent::StateDb::open(on.state_folder).value()) {
+    host.kernel->set_listener(
+        [this](host::Uevent event) { asio::post(io, [this, event] { events.take(event); }); });
+  }
+  ~VfLife() {
+    run_until_done(io, agent.stop());
+    host.kernel->set_listener(nullptr);
+  }
+  VfLife(const VfLife&) = delete;
+  VfLife& operator=(const VfLife&) = delete;
+
+  template <typename T>
+  T run(asio::awaitable<T> task) {
+    return run_until_done(io, std::move(task));
+  }
+
+  // As main does it: VFs first, then the agent.
+  Result<agent::Adoption> start() {
+    auto saved = state.load().value();
+    std::set<std::uint16_t> leased;
+    for (const auto& one : saved.attachments) leased.insert(one.attachment.function.index);
+    if (!make_provider) {
+      const auto vfs = run(sriov.ensure_vfs(kPf, kVfs, leased));
+      if (!vfs) return pass(vfs);
+    }
+    return run(agent.start(std::move(saved)));
+  }
+  void set_up() {
+    start().value();
+    run(agent.set_next_hops({{ip("192.0.2.2"), mac("02:00:00:00:ff:02")}})).value();
+    ASSERT_TRUE(
+        run(agent.push_vpcs({.vpcs = make_vpcs({make_vpc("blue", 7001)}), .version = 1})).value().empty());
+  }
+
+  static agent::AttachIntent intent(const std::string& vm, std::uint8_t last_octet) {
+    return {.request = RequestId::trusted("req-" + vm),
+            .vm = VmId::trusted(vm),
+            .vpc = VpcId::trusted("blue"),
+            .ips = {IpAddress::v4(0x0A010000U + last_octet)},
+            .mac = {{0x02, 0, 0, 0, 1, last_octet}}};
+  }
+  Result<agent::Operation> attach(const agent::AttachIntent& wanted) {
+    const auto accepted = run(agent.attach(wanted));
+    if (!accepted) return accepted;
+    return run(agent.operations().wait(accepted->id));
+  }
+  Result<agent::Operation> detach(const AttachmentId& id) {
+    const auto accepted = agent.detach(RequestId::trusted("bye-" + id.str()), id);
+    if (!accepted) return accepted;
+    return run(agent.operations().wait(accepted->id));
+  }
+  // Until the attachment's function is proven clean and free again.
+  void wait_until_gone(const AttachmentId& id) {
+    while (agent.attachments().find(id) != nullptr) io.run_one();
+  }
+
+  VfHost& host;
+  host::Deadlines deadlines;
+  MakeProvider make_provider;
+  asio::io_context io;
+  asio::executor_work_guard<asio::io_context::executor_type> stays_open{io.get_executor()};
+  agent::StateDb state;
+  host::PciTree tree = host.kernel->tree();
+  host::PciEvents events{io.get_executor(), std::chrono::milliseconds(2)};
+  host::SysfsWorker worker{io.get_executor(), host.kernel};
+  host::Sriov sriov{tree, worker, events, deadlines};
+  host::Vfio vfio{tree, worker, events, deadlines, host.kernel->dev()};
+  host::Passthrough passthrough{vfio, host.vms};
+  std::unique_ptr<host::HotplugProvider> provider =
+      make_provider ? make_provider(*this) : std::make_unique<host::PoolProvider>(tree, kPf);
+  host::VfDriver driver{
+      *provider, passthrough,
+      make_provider ? std::nullopt : std::optional(host::AttributesOf{kPf, host.attributes})};
+  host::HostDevices devices{
+      tree, {kGpu, kGpuSound, kDrive, kPf, pci("0000:00:1f.0")}, kPf, host.kernel->root / "proc"};
+  agent::Agent agent{
+      io.get_executor(),
+      host.eswitch,
+      driver,
+      make_functions(),
+      state,
+      agent::AgentSettings{.underlay = {.vtep = ip("192.0.2.1"), .mac = mac("02:00:00:00:ff:01")},
+                           .vpc_wait = std::chrono::milliseconds(0),
+                           .quarantine_interval = std::chrono::milliseconds(1),
+                           .passthrough = &passthrough,
+                           .devices = &devices}};
+
+  static std::vector<host::Function> make_functions() {
+    std::vector<host::Function> functions;
+    for (std::uint16_t i = 0; i < kVfs; ++i) functions.push_back({.index = i});
+    return functions;
+  }
+};
+
+}  // namespace berth::testing
