@@ -74,20 +74,6 @@ std::string Section::string(const std::string& key, std::string otherwise) {
   return otherwise;
 }
 
-std::vector<std::string> Section::strings(const std::string& key) {
-  const toml::value* value = find(key);
-  if (value == nullptr) return {};
-  std::vector<std::string> texts;
-  if (value->is_array()) {
-    for (const toml::value& item : value->as_array()) {
-      if (item.is_string()) texts.push_back(item.as_string().str);
-    }
-    if (texts.size() == value->as_array().size()) return texts;
-  }
-  complain(key, "must be a list of strings");
-  return {};
-}
-
 std::int64_t Section::integer(const std::string& key, std::int64_t otherwise, std::int64_t least,
                               std::int64_t most) {
   const toml::value* value = find(key);

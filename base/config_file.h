@@ -40,7 +40,6 @@ class Section {
 
   std::string required_string(const std::string& key);
   std::string string(const std::string& key, std::string otherwise);
-  std::vector<std::string> strings(const std::string& key);  // a list; none when it is not there
   std::int64_t integer(const std::string& key, std::int64_t otherwise, std::int64_t least, std::int64_t most);
   bool boolean(const std::string& key, bool otherwise);
   // A list of texts; none when it is not there.
