@@ -65,7 +65,8 @@ Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::
       tasks_(executor),
       push_mutex_(executor),
       quarantine_interval_(settings.quarantine_interval),
-      services_{.attachments = attachments_,
+      services_{.eswitch = eswitch,
+                .attachments = attachments_,
                 .vpcs = vpcs_,
                 .operations = operations_,
                 .endpoints = endpoints_,
@@ -74,7 +75,8 @@ Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::
                 .driver = driver,
                 .state = state,
                 .underlay_mtu_bytes = settings.underlay_mtu_bytes,
-                .vpc_wait = settings.vpc_wait} {}
+                .vpc_wait = settings.vpc_wait,
+                .probe = settings.probe} {}
 
 asio::awaitable<void> Agent::stop() {
   tasks_.cancel();

@@ -20,6 +20,7 @@ struct AgentSettings {
   std::uint32_t underlay_mtu_bytes = 1500;
   std::chrono::milliseconds vpc_wait{1000};
   std::chrono::milliseconds quarantine_interval{500};
+  ProbeLimits probe = {};
 };
 
 // Of the rules that the eSwitch holds for the port now: a rule that goes (a neighbour on this host left, a

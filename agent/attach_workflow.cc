@@ -18,11 +18,12 @@ struct AttachSteps {
       {"resolve",
        &AttachWorkflow::resolve},  // its VPC is known, its addresses are free, a function is leased
   }};
-  static constexpr std::array<Step<AttachWorkflow>, 8> kRun = {{
+  static constexpr std::array<Step<AttachWorkflow>, 9> kRun = {{
       {"close", &AttachWorkflow::close},      // default drop is in the eSwitch before the function can send
       {"program", &AttachWorkflow::program},  // anti-spoof, policy, mappings, tunnel termination
       {"prepare", &AttachWorkflow::prepare},  // admin MAC, rate
       {"expose", &AttachWorkflow::expose},    // PCIe hotplug: the function appears on the host
+      {"probe", &AttachWorkflow::probe},      // frames of its own have crossed the rules; nobody has it yet
       {"bind", &AttachWorkflow::bind},        // vfio-pci owns it
       {"plug", &AttachWorkflow::plug},        // the VM has it
       {"verify", &AttachWorkflow::verify},    // the eSwitch, read back, holds what was meant
@@ -124,6 +125,10 @@ Task<StepOutcome> AttachWorkflow::prepare() {
 }
 Task<StepOutcome> AttachWorkflow::expose() {
   return services_.driver.expose(attachment().function);
+}
+Task<StepOutcome> AttachWorkflow::probe() {
+  Prober prober(services_.eswitch, services_.reconciler, services_.vpcs, attachment(), services_.probe);
+  co_return co_await prober.run();
 }
 Task<StepOutcome> AttachWorkflow::bind() {
   return services_.driver.bind(attachment().function);

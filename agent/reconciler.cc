@@ -1,6 +1,7 @@
 #include "agent/reconciler.h"
 
 #include "dataplane/diff.h"
+#include "dataplane/pipeline.h"
 #include "dataplane/rule_text.h"
 
 #include <algorithm>
@@ -291,6 +292,28 @@ std::vector<Scope> Reconciler::scopes_of(const Attachment& attachment) const {
   return {{.kind = Scope::Kind::kClosed, .port = port},
           {.kind = Scope::Kind::kPort, .port = port},
           {.kind = Scope::Kind::kDelivery, .port = port}};
+}
+
+std::vector<dataplane::HeldRule> Reconciler::rules_on_the_way(const Attachment& attachment) const {
+  std::vector<Scope> scopes = scopes_of(attachment);
+  scopes.push_back({.kind = Scope::Kind::kHost});
+  scopes.push_back({.kind = Scope::Kind::kVpc, .vpc = attachment.intent.vpc});
+  std::vector<dataplane::HeldRule> rules;
+  for (const Scope& scope : scopes) {
+    const auto held = held_.find(scope);
+    if (held == held_.end()) continue;
+    for (auto next = held->second.begin(); next != held->second.end();) {
+      if (scope.kind == Scope::Kind::kVpc && next->first.group == dataplane::group::kMapping) {
+        // There may be a hundred thousand.
+        next =
+            held->second.lower_bound({.group = dataplane::group::kMapping + 1, .priority = 0, .match = {}});
+        continue;
+      }
+      rules.push_back({.rule = next->second});
+      ++next;
+    }
+  }
+  return rules;
 }
 
 std::vector<Scope> Reconciler::scopes_of_vpc(const VpcId& vpc) const {

@@ -53,6 +53,12 @@ class Reconciler {
   // NOT_FOUND (VPC_UNKNOWN) when the gate is open and the VPC is gone.
   Task<std::size_t> verify(Attachment attachment);
 
+  // The rules that a packet of this VM to itself, or to it from the wire, may meet, as they are believed to be
+  // held: its own, the host's and its VPC's, remote mappings left out.
+  std::vector<dataplane::HeldRule> rules_on_the_way(const Attachment& attachment) const;
+  // Nothing changes a rule until it is released.
+  Task<AsyncMutex::Lock> hold_still() { return mutex_.lock(); }
+
   // Everything that the gate of this attachment decides.
   std::vector<Scope> scopes_of(const Attachment& attachment) const;
   // Everything that a change of this VPC, of one that it peers with, or of the underlay may touch.

@@ -3,6 +3,7 @@
 
 #include "agent/attachment_store.h"
 #include "agent/operation_store.h"
+#include "agent/prober.h"
 #include "agent/reconciler.h"
 #include "agent/state_db.h"
 #include "agent/vpc_store.h"
@@ -22,6 +23,7 @@ struct EndpointEvent {
 };
 
 struct Services {
+  dataplane::Eswitch& eswitch;
   AttachmentStore& attachments;
   VpcStore& vpcs;
   OperationStore& operations;
@@ -33,6 +35,7 @@ struct Services {
   std::uint32_t underlay_mtu_bytes = 0;
   // How long an attach waits for its VPC to become known.
   std::chrono::milliseconds vpc_wait{1000};
+  ProbeLimits probe;
 };
 
 }  // namespace berth::agent

@@ -5,6 +5,7 @@
 
 #include "dataplane/eswitch.h"
 #include "dataplane/explain/explain.h"
+#include "dataplane/pipeline.h"
 #include "dataplane/slowpath/responder.h"
 
 #include <algorithm>
@@ -50,6 +51,7 @@ class FakeEswitch : public dataplane::Eswitch {
   std::function<Task<void>()> after_read;
 
   Task<std::vector<dataplane::HeldRule>> read_rules(dataplane::RuleFilter which) override {
+    if (before_read) before_read();
     std::vector<dataplane::HeldRule> found;
     for (const auto& [key, rule] : rules) {
       if (which.owner && rule.owner != *which.owner) continue;
@@ -57,7 +59,7 @@ class FakeEswitch : public dataplane::Eswitch {
       const Count count = told(key);
       found.push_back({.rule = rule, .packets = count.packets, .bytes = count.bytes});
     }
-    ++read_count;
+    most_rules_read = std::max(most_rules_read, found.size());
     if (stale_reads_ != 0) --stale_reads_;
     if (after_read) {
       const auto waited = co_await after_read();
@@ -72,11 +74,14 @@ class FakeEswitch : public dataplane::Eswitch {
     co_return digests.list();
   }
 
-  std::size_t read_count = 0;  // of read_rules()
+  std::function<void()> before_read;
+  std::size_t most_rules_read = 0;  // at once
 
   // Where packets of the eSwitch's own rules really go, if not where the rules say.
   std::function<bool(const dataplane::Rule&)> does_not_match;  // held, and takes no packet
   std::function<bool(const dataplane::Rule&)> does_not_count;  // takes packets, and its counter stands still
+  std::function<dataplane::Rule(const dataplane::Rule&)> acts_like;  // held as this, acts as that
+  std::size_t copies = 1;                                            // of every frame that is injected
   // Reads after an injection that tell the counts of before it.
   std::size_t late_reads = 0;
   // What is held up, or refused, before a frame gets in.
@@ -93,7 +98,9 @@ class FakeEswitch : public dataplane::Eswitch {
     }
     before_ = counts_;
     stale_reads_ = late_reads;
-    for (const auto& frame : frames) execute(frame.from, frame.bytes);
+    for (const auto& frame : frames) {
+      for (std::size_t i = 0; i < copies; ++i) execute(frame.from, frame.bytes);
+    }
     injected.insert(injected.end(), frames.begin(), frames.end());
     co_return Result<void>();
   }
@@ -104,13 +111,17 @@ class FakeEswitch : public dataplane::Eswitch {
     if (!packet) return;
     std::vector<dataplane::HeldRule> acting;
     for (const auto& [key, rule] : rules) {
-      if (!does_not_match || !does_not_match(rule)) acting.push_back({.rule = rule});
+      if (does_not_match && does_not_match(rule)) continue;
+      acting.push_back({.rule = acts_like ? acts_like(rule) : rule});
     }
+    std::uint64_t size = bytes.size();
     for (const auto& step : dataplane::explain(acting, from, *packet).steps) {
       const dataplane::Rule& rule = step.rule->rule;
-      if (!rule.actions.count || (does_not_count && does_not_count(rule))) continue;
-      counts_[rule.key].packets += 1;
-      counts_[rule.key].bytes += bytes.size();
+      if (rule.actions.count && !(does_not_count && does_not_count(rule))) {
+        counts_[rule.key].packets += 1;
+        counts_[rule.key].bytes += size;
+      }
+      if (rule.actions.decap) size -= dataplane::vxlan_overhead_bytes(packet->ip->dst.family());
     }
   }
 
