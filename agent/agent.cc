@@ -65,6 +65,7 @@ Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::
       tasks_(executor),
       push_mutex_(executor),
       quarantine_interval_(settings.quarantine_interval),
+      audit_interval_(settings.audit_interval),
       services_{.eswitch = eswitch,
                 .attachments = attachments_,
                 .vpcs = vpcs_,
@@ -76,7 +77,10 @@ Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::
                 .state = state,
                 .underlay_mtu_bytes = settings.underlay_mtu_bytes,
                 .vpc_wait = settings.vpc_wait,
-                .probe = settings.probe} {}
+                .probe = settings.probe} {
+  auditor_.add(audited_rules_);
+  auditor_.add(audited_answers_);
+}
 
 asio::awaitable<void> Agent::stop() {
   tasks_.cancel();

@@ -24,6 +24,7 @@ Task<Adoption> Agent::start(SavedState saved) {
   auto adopted = co_await reconciler_.resync();
   if (!adopted) co_return pass(adopted, "program the eSwitch");
   for (const SavedAttachment& attachment : saved.attachments) resume(attachment);
+  if (audit_interval_.count() != 0) tasks_.spawn("audit", auditor_.run(audit_interval_));
   tasks_.spawn("lift quarantines", lift_quarantines(services_, quarantine_interval_));
   co_return adopted;
 }

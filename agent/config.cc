@@ -9,6 +9,8 @@
 namespace berth::agent {
 namespace {
 
+constexpr std::int64_t kMaxAuditIntervalSeconds = 86400;
+
 void read_api(const toml::value& root, Config& config, Error& error) {
   Section api(root, "api", error);
   config.api.listen = api.required_string("listen");
@@ -53,6 +55,8 @@ void read_rest(const toml::value& root, Config& config, Error& error) {
   config.agent.state_dir = agent.string("state_dir", "");
   if (config.eswitch.kind == "remote" && config.agent.state_dir.empty())
     agent.complain("state_dir", "is required beside a remote eSwitch: without it rules cannot be adopted");
+  config.agent.audit_interval_s =
+      static_cast<std::uint32_t>(agent.integer("audit_interval_s", 30, 0, kMaxAuditIntervalSeconds));
   config.log.level = read_log_level(root, error);
 }
 

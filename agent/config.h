@@ -34,7 +34,8 @@ struct Config {
     std::string steering = "sws";
   } eswitch;
   struct AgentConfig {
-    std::filesystem::path state_dir;  // empty: a restart forgets everything; not with "remote"
+    std::filesystem::path state_dir;      // empty: a restart forgets everything; not with "remote"
+    std::uint32_t audit_interval_s = 30;  // between two looks at what drifts; 0: never
   } agent;
   struct Attach {
     std::uint32_t vpc_wait_ms = 1000;  // how long an attach waits for its VPC to become known

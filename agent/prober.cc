@@ -3,6 +3,7 @@
 #include "dataplane/explain/explain.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -14,6 +15,7 @@ namespace {
 using State = ProbeVerdict::State;
 
 constexpr std::chrono::milliseconds kLongestPause{20};
+constexpr std::size_t kLeastReads = 6;  // of a machine that is too busy to read often
 
 // The largest that no VPC of this host has.
 Vni find_foreign_vni(const dataplane::VpcSet& vpcs) {
@@ -44,7 +46,9 @@ Task<host::StepOutcome> Prober::run() {
       proven_ = std::move(trial->sent);
       co_return co_await finish();
     }
-    if (trial->verdict.state != State::kChanged) break;
+    if (trial->verdict.state == State::kChanged) continue;
+    std::ranges::move(trial->sent, std::back_inserter(late_));
+    break;
   }
   const auto failed = co_await try_one_by_one();
   if (!failed) co_return pass(failed);
@@ -81,6 +85,7 @@ Task<std::string> Prober::try_alone(std::size_t number) {
                             trial->sent.front().name, trial->verdict.why);
     }
   } else if (trial->verdict.state != State::kProven) {
+    if (trial->verdict.state == State::kShort) std::ranges::move(trial->sent, std::back_inserter(late_));
     co_return trial->verdict.why;
   }
   for (ProbeFrame& frame : trial->sent) proven_.push_back(std::move(frame));
@@ -108,13 +113,14 @@ Task<Prober::Trial> Prober::try_frames(std::optional<std::size_t> only) {
 
   const auto give_up = std::chrono::steady_clock::now() + limits_.patience;
   std::chrono::nanoseconds pause = limits_.first_pause;
-  while (true) {
+  for (std::size_t reads = 1;; ++reads) {
     const auto slept = co_await sleep_for(pause);
     if (!slept) co_return pass(slept);
     const auto after = co_await read_watched();
     if (!after) co_return pass(after);
     trial.verdict = judge(plan_, trial.sent, *before, *after);
-    if (trial.verdict.state != State::kShort || std::chrono::steady_clock::now() >= give_up) co_return trial;
+    const bool is_late = reads >= kLeastReads && std::chrono::steady_clock::now() >= give_up;
+    if (trial.verdict.state != State::kShort || is_late) co_return trial;
     pause = std::min<std::chrono::nanoseconds>(2 * pause, kLongestPause);
   }
 }
@@ -137,7 +143,9 @@ Task<Readings> Prober::read_watched() {
 
 // Takes the frames out of the counts that others see.
 Task<host::StepOutcome> Prober::finish() {
-  const auto outcomes = co_await eswitch_.apply(discounts_of(proven_));
+  std::vector<ProbeFrame> sent = proven_;
+  sent.insert(sent.end(), late_.begin(), late_.end());
+  const auto outcomes = co_await eswitch_.apply(discounts_of(sent));
   if (!outcomes) co_return pass(outcomes);
   std::string detail =
       fmt::format("{} frames, {} rules: counters moved", proven_.size(), count_rules(proven_));

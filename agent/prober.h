@@ -57,6 +57,7 @@ class Prober {
   const ProbeLimits limits_;
   ProbePlan plan_;                  // of the last trial
   std::vector<ProbeFrame> proven_;  // frames that took their ways
+  std::vector<ProbeFrame> late_;    // that were not seen to, and whose rules have been proven later
   bool others_send_ = false;
 };
 

@@ -24,6 +24,11 @@ LocalEndpoint endpoint_of(const Attachment& attachment) {
           .rates = attachment.intent.rates};
 }
 
+const RuleKey& key_of(const dataplane::RuleChange& change) {
+  const auto* add = std::get_if<dataplane::AddRule>(&change);
+  return add != nullptr ? add->rule.key : std::get<dataplane::RemoveRule>(change).key;
+}
+
 // Books what became of one change. A rule that was to be replaced and was refused counts as gone: the
 // next ensure() adds what is wanted then, which does no harm where the old one is still there.
 Result<void> take_outcome(std::map<RuleKey, Rule>& device, const dataplane::RuleChange& change,
@@ -59,7 +64,7 @@ Task<Adoption> Reconciler::resync() {
   const auto lock = co_await mutex_.lock();
   if (!lock) co_return pass(lock);
   // What is wanted is believed to be there: digests tell where it is not.
-  const auto scopes = all_scopes();
+  auto scopes = all_scopes();
   Adoption adoption;
   held_.clear();
   strays_.clear();
@@ -75,6 +80,9 @@ Task<Adoption> Reconciler::resync() {
   const auto read = co_await read_back_if_unsure();
   if (!read) co_return pass(read);
   adoption.read_count = read->rule_count;
+  for (const std::string& line : isolate_strangers()) adoption.isolated.push_back(line);
+  for (const dataplane::EswitchPort port : isolated_)
+    scopes.push_back({.kind = Scope::Kind::kClosed, .port = port});
 
   Result<void> outcome;
   if (!read->is_as_believed) {
@@ -142,9 +150,12 @@ Task<void> Reconciler::carry_out(std::vector<Scope> scopes, Plan plan) {
     co_return pass(outcomes);
   }
   Result<void> first_refusal;
+  for (const Scope& scope : scopes) unfinished_.erase(scope);
   for (std::size_t i = 0; i < plan.changes.size(); ++i) {
     const auto refused = take_outcome(plan.device, plan.changes[i], (*outcomes)[i]);
-    if (!refused && first_refusal) first_refusal = refused;
+    if (refused) continue;
+    unfinished_.insert(plan.scope_of.at(key_of(plan.changes[i])));
+    if (first_refusal) first_refusal = refused;
   }
   for (const Scope& scope : scopes) held_.erase(scope);
   for (const auto& [key, rule] : plan.device) held_[plan.scope_of.at(key)].emplace(key, rule);
@@ -344,6 +355,8 @@ std::vector<Rule> Reconciler::wanted_rules(const Scope& scope) const {
     return dataplane::compile_vpc(*vpc, peers_of(*vpc, vpcs_.staged()), underlay_);
   }
   const Attachment* attachment = attachments_.find_port(scope.port);
+  const bool is_isolated = scope.kind == Scope::Kind::kClosed && isolated_.contains(scope.port);
+  if (attachment == nullptr && is_isolated) return dataplane::compile_closed(scope.port);
   if (attachment == nullptr || attachment->gate == Gate::kNone) return {};
   if (scope.kind == Scope::Kind::kClosed) return dataplane::compile_closed(scope.port);
 

@@ -68,7 +68,11 @@ class FakeEswitch : public dataplane::Eswitch {
     co_return found;
   }
 
+  // A rule holder that is away.
+  bool refuse_reads = false;
+
   Task<std::vector<dataplane::RuleDigest>> read_digests() override {
+    if (refuse_reads) co_return fail(Code::kUnavailable, "ESWITCH_AWAY", "told to be away");
     dataplane::RuleDigests digests;
     for (const auto& [key, rule] : rules) digests.add(rule);
     co_return digests.list();
@@ -148,6 +152,7 @@ class FakeEswitch : public dataplane::Eswitch {
   }
 
   Task<std::vector<dataplane::SlowPathState>> read_slow_path() override {
+    if (refuse_reads) co_return fail(Code::kUnavailable, "ESWITCH_AWAY", "told to be away");
     std::vector<dataplane::SlowPathState> states(1);  // the uplink
     for (std::uint16_t i = 0; i < function_count_; ++i) {
       const auto port = dataplane::EswitchPort::function(i);
