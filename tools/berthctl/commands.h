@@ -45,5 +45,6 @@ struct ExplainArgs {
 };
 Task<void> explain(rpc::Channel& channel, ExplainArgs args, Format format);
 Task<void> show_rules(rpc::Channel& channel, Format format);
+Task<void> show_audit(rpc::Channel& channel, Format format);
 
 }  // namespace berth::ctl

@@ -121,6 +121,9 @@ int main(int argc, char** argv) {
       ->check(CLI::PositiveNumber);
   auto* rules_app = show_app->add_subcommand("rules", "the eSwitch's rules, in testpmd syntax");
 
+  auto* audit_app =
+      show_app->add_subcommand("audit", "what was changed behind the agent's back, and became of it");
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -160,5 +163,6 @@ int main(int argc, char** argv) {
     command = [&](rpc::Channel& channel) { return explain(channel, explain_args, format); };
   }
   if (*rules_app) command = [&](rpc::Channel& channel) { return show_rules(channel, format); };
+  if (*audit_app) command = [&](rpc::Channel& channel) { return show_audit(channel, format); };
   return run_command(target, command);
 }

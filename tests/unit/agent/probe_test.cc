@@ -82,7 +82,8 @@ TEST_F(ProbeTest, EveryFamilyIsTriedFromBothSidesAndAgainstSpoofing) {
   EXPECT_THAT(purposes(planned.frames[2]), ElementsAre(Purpose::kSpoofDrop));
   EXPECT_THAT(purposes(planned.frames[3]), ElementsAre(Purpose::kUnknownVniDrop));
   EXPECT_EQ(planned.frames[4].name, "ipv6 from the VM");
-  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(purposes(planned.frames[4 + i]), purposes(planned.frames[i])) << i;
+  for (std::size_t i = 0; i < 4; ++i)
+    EXPECT_EQ(purposes(planned.frames[4 + i]), purposes(planned.frames[i])) << i;
   EXPECT_EQ(planned.frames[0].end, "delivered to vf0");
 }
 
