@@ -25,6 +25,7 @@ Task<Adoption> Agent::start(SavedState saved) {
   if (!adopted) co_return pass(adopted, "program the eSwitch");
   for (const SavedAttachment& attachment : saved.attachments) resume(attachment);
   if (outbox_) tasks_.spawn("outbox", outbox_->run());
+  if (audit_interval_.count() != 0) tasks_.spawn("audit", auditor_.run(audit_interval_));
   tasks_.spawn("lift quarantines", lift_quarantines(services_, quarantine_interval_));
   co_return adopted;
 }

@@ -34,6 +34,7 @@ TEST(Config, ReadsWhatIsThereAndFillsInTheRest) {
   EXPECT_EQ(config->eswitch.functions, 2);
   EXPECT_EQ(config->underlay.vtep.str(), "192.0.2.1");
   EXPECT_EQ(config->attach.vpc_wait_ms, 1000U);
+  EXPECT_EQ(config->agent.audit_interval_s, 30U);
 }
 
 TEST(Config, NamesTheKeyThatIsWrong) {
@@ -44,6 +45,7 @@ TEST(Config, NamesTheKeyThatIsWrong) {
       {"\"192.0.2.1\"", "\"ff02::1\"", "underlay.vtep"},
       {"functions = 2", "funktions = 2", "eswitch.funktions"},
       {"[eswitch]", "[eswich]", "eswich"},
+      {"[eswitch]", "[agent]\naudit_interval_s = 86401\n[eswitch]", "agent.audit_interval_s"},
       {"trust_domain = \"berth.test\"", "", "api.trust_domain"},
       {"[eswitch]", "[qemu]\nmonitor = \"/run/{vm}/{vm}\"\n[eswitch]", "qemu.monitor"},
       {"[eswitch]", "[qemu]\nmonitor = \"run/{vm}\"\n[eswitch]", "qemu.monitor"},
