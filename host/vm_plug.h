@@ -27,9 +27,13 @@ struct VhostUserDevice {
 struct VmDevice {
   std::string id;  // unique in the VM, a name that QEMU takes: "berth-vf3"
   std::variant<VfioDevice, VhostUserDevice> device;
+  // Unique among our devices of one VM, below 128: numbers the root port that it starts with.
+  std::uint8_t number = 0;
+  // Functions of the host that the VM has, GPUs say: it gets the port nearest to them.
+  std::vector<PciAddress> near = {};
 };
 
-// What starts a VM with the device in it, for one that does not run yet.
+// What starts a VM with the device in it.
 struct StartArguments {
   std::vector<std::string> qemu;  // arguments in order: "-device", "vfio-pci,host=..."
   std::string libvirt_xml;        // element for <devices>
@@ -44,13 +48,16 @@ class VmPlug {
  public:
   virtual ~VmPlug() = default;
 
-  // Returns when the VM's side has confirmed that the device is there. FAILED_PRECONDITION (NO_FREE_SLOT)
-  // when no hotplug port is free, UNAVAILABLE (VMM_UNREACHABLE), FAILED_PRECONDITION (DEVICE_REFUSED) with
-  // the VMM's own words.
+  // Returns when the VM's side has confirmed that the device is there. FAILED_PRECONDITION: NO_FREE_SLOT (no
+  // hotplug port is free), DEVICE_REFUSED (with the VMM's own words), MEMORY_NOT_SHARED (vhost-user cannot
+  // work), DEVICE_ID_TAKEN (the VM has another device of this id). UNAVAILABLE (VMM_UNREACHABLE,
+  // VMM_HUNG_UP): nothing is known, the VM may have got it.
   virtual Task<PlugOutcome> plug(VmId vm, VmDevice device) = 0;
 
-  // Returns when the VM has provably lost the device; a VM that does not run, or never had it, has.
-  // DEADLINE_EXCEEDED (GUEST_IGNORES_UNPLUG): the guest still has it, and nobody else may.
+  // Returns when the VM has provably lost the device; a VM that does not run, or never had it, has. After an
+  // error the VM still has it, or may have, and nobody else may: DEADLINE_EXCEEDED (GUEST_IGNORES_UNPLUG),
+  // FAILED_PRECONDITION (UNPLUG_REFUSED) with the VMM's own words, UNAVAILABLE (VMM_UNREACHABLE,
+  // VMM_HUNG_UP).
   virtual Task<std::string> unplug(VmId vm, std::string device_id) = 0;
 };
 

@@ -1,6 +1,6 @@
 #include "tools/berthctl/print.h"
 
-#include <boost/json/src.hpp>  // the library, compiled here
+#include <boost/json.hpp>
 #include <fmt/format.h>
 
 namespace berth::ctl {
