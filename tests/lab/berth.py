@@ -37,7 +37,7 @@ class CallError(Exception):
 class Berthd:
     """`bin_folder` has berthd and berthctl. State is in memory, the log in the run folder."""
 
-    def __init__(self, bin_folder, host_section):
+    def __init__(self, bin_folder, host_section, functions=4):
         self.bin = Path(bin_folder)
         self.folder = Path("/run/berth")
         self.folder.mkdir(mode=0o700)
@@ -64,7 +64,7 @@ vtep = "{VTEP}"
 
 [eswitch]
 kind = "embedded"
-functions = 4
+functions = {functions}
 socket_dir = "{self.folder}/vhost"
 
 [agent]
@@ -73,6 +73,12 @@ state_dir = "{self.folder}/state"
 [log]
 level = "debug"
 
+[qemu]
+monitor = "/run/{{vm}}.qmp"
+unplug_wait_ms = 1500
+unplug_attempts = 3
+
+[host]
 {host_section}
 """)
 
@@ -122,6 +128,17 @@ level = "debug"
         path.write_text(VPC)
         self.call("controller", "vpc", "push", path)
 
+    def attach(self, vm, mac, address, *options):
+        """The operation when it is over. CallError when it was refused at once."""
+        return self.call("vmaas", "attach", "--vm", vm, "--vpc", "blue", "--mac", mac, "--ip", address, *options)[-1]
+
+    def detach(self, attachment):
+        return self.call("vmaas", "detach", attachment)[-1]
+
+    def list(self):
+        values = self.call("vmaas", "list")
+        return values[0]["attachments"] if values and "attachments" in values[0] else values
+
     # -- what a leak would show in
 
     def open_files(self):
@@ -130,5 +147,5 @@ level = "debug"
     def memory_kb(self):
         return int(re.search(r"VmRSS:\s+(\d+)", read(f"/proc/{self.process.pid}/status")).group(1))
 
-    def threads(self):
+    def thread_count(self):
         return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
