@@ -56,6 +56,10 @@ Result<void> check_devices(const AttachIntent& intent, std::span<const Attachmen
   if (devices.size() > kMaxDevices)
     return fail_field("devices", "TOO_MANY_DEVICES",
                       fmt::format("{} exceed {}", devices.size(), kMaxDevices));
+  for (const Attachment& other : all) {
+    if (!devices.empty() && other.intent.vm == intent.vm && !other.intent.devices.empty())
+      return taken("VM_HAS_DEVICES", fmt::format("VM {} has its devices with {}", intent.vm, other.id));
+  }
   for (auto device = devices.begin(); device != devices.end(); ++device) {
     if (std::find(devices.begin(), device, *device) != device)
       return fail_field("devices", "DEVICE_TWICE", fmt::format("{} is in the list twice", *device));

@@ -30,8 +30,9 @@ Result<std::uint32_t> check_intent(const AttachIntent& intent, const UnderlayLim
 
 // The devices of the intent alone, and against those of the attachments of this host (all of them: who is
 // quarantined has its devices still). INVALID_ARGUMENT (TOO_MANY_DEVICES, DEVICE_TWICE), ALREADY_EXISTS
-// (DEVICE_TAKEN; DEVICE_GROUP_TAKEN: another one's in the same IOMMU group), and what HostDevices::check()
-// says of each. `host_devices`: nullptr when this host gives none away.
+// (DEVICE_TAKEN; DEVICE_GROUP_TAKEN: another one's in the same IOMMU group; VM_HAS_DEVICES: with another
+// interface), and what HostDevices::check() says of each. `host_devices`: nullptr when this host gives none
+// away.
 Result<void> check_devices(const AttachIntent& intent, std::span<const Attachment> all,
                            const host::HostDevices* host_devices);
 

@@ -54,6 +54,7 @@ Result<void> Agent::restore(const SavedState& saved) {
     }
     Attachment attachment = one.attachment;
     attachment.function.socket = function->socket;
+    attachment.function.mac = attachment.intent.mac;
     if (attachment.state == AttachmentState::kQuarantined) functions_.quarantine(attachment.function.index);
     attachments_.insert(std::move(attachment));
   }

@@ -110,6 +110,7 @@ Task<StepOutcome> AttachWorkflow::resolve() {
   if (!devices_fit) co_return pass(devices_fit);
   auto function = services_.functions.lease();
   if (!function) co_return pass(function);
+  function->mac = intent_.mac;
   const std::string name = fmt::format("vf{}", function->index);
   services_.attachments.insert({.id = id_, .intent = intent_, .function = *std::move(function)});
   co_return done(name);
@@ -145,9 +146,7 @@ Task<StepOutcome> AttachWorkflow::plug() {
   if (!function) co_return function;
   const auto devices = co_await plug_devices(services_.passthrough, attachment());
   if (!devices) co_return devices;
-  const StepOutcome all = both(*function, *devices);
-  attachment().at_start = all.at_start;
-  co_return all;
+  co_return both(*function, *devices);
 }
 
 Task<StepOutcome> AttachWorkflow::verify() {
@@ -166,7 +165,6 @@ Task<StepOutcome> AttachWorkflow::report() {
 
 host::PrepareArgs AttachWorkflow::wanted_interface() {
   return {.function = attachment().function,
-          .mac = intent_.mac,
           .mtu_bytes = intent_.mtu_bytes,
           .max_rate_from_vm = intent_.rates.from_vm};
 }

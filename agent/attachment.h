@@ -49,8 +49,6 @@ struct Attachment {
   // Its rules are known to be gone: a quarantined attachment then holds no address any more.
   bool is_withdrawn = false;
   host::Function function;
-  // Of a VM that did not run yet: what gives it function and devices when it starts.
-  std::optional<host::StartArguments> at_start = {};
   // Of a quarantined one: what could not be proven, at the last attempt.
   std::optional<Error> fault = {};
 };

@@ -1,6 +1,5 @@
 #include "agent/attachment_row.h"
 
-#include "agent/blob.h"
 #include "agent/row_reader.h"
 
 #include <fmt/ranges.h>
@@ -10,38 +9,18 @@ namespace berth::agent {
 // Columns in the order of read_attachment() and bind_attachment().
 const char* const kListAttachments =
     "SELECT id, state, withdrawn, function, generation, address, operation, operation_request, fingerprint, "
-    "request, vm, vpc, ips, mac, mtu, rate_from_vm, rate_to_vm, devices, at_start FROM attachments ORDER BY "
+    "request, vm, vpc, ips, mac, mtu, rate_from_vm, rate_to_vm, devices FROM attachments ORDER BY "
     "id";
 const char* const kPutAttachment =
     "INSERT OR REPLACE INTO attachments (id, state, withdrawn, function, generation, address, operation, "
-    "operation_request, fingerprint, request, vm, vpc, ips, mac, mtu, rate_from_vm, rate_to_vm, devices, "
-    "at_start) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+    "operation_request, fingerprint, request, vm, vpc, ips, mac, mtu, rate_from_vm, rate_to_vm, devices) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 
 namespace {
 
 // Nothing of a tenant is opened that was not open: half-way attachments begin with a closed gate.
 Gate gate_of(AttachmentState state) {
   return state == AttachmentState::kAttached ? Gate::kOpen : Gate::kClosed;
-}
-
-// No bytes: the VM ran.
-std::string format_start(const std::optional<host::StartArguments>& arguments) {
-  BlobWriter writer;
-  if (arguments) {
-    writer.list(arguments->qemu, [&](const std::string& argument) { writer.text(argument); });
-    writer.text(arguments->libvirt_xml);
-  }
-  return writer.take();
-}
-
-std::optional<host::StartArguments> parse_start(std::string_view bytes, RowReader& row) {
-  if (bytes.empty()) return std::nullopt;
-  BlobReader reader(bytes);
-  host::StartArguments arguments;
-  arguments.qemu = reader.list<std::string>([&] { return reader.text(); });
-  arguments.libvirt_xml = reader.text();
-  if (!reader.is_good() || !reader.is_at_end()) row.fail();
-  return arguments;
 }
 
 }  // namespace
@@ -71,7 +50,6 @@ Result<SavedAttachment> read_attachment(SqliteRow row) {
   intent.rates.from_vm = reader.number<std::uint64_t>();
   intent.rates.to_vm = reader.number<std::uint64_t>();
   intent.devices = reader.pci_addresses();
-  attachment.at_start = parse_start(reader.text(), reader);
   if (reader.is_good() && !intent.ips.empty()) return saved;
   return fail(Code::kDataLoss, "STATE_CORRUPT", "an attachment's row is not what berthd writes");
 }
@@ -96,8 +74,7 @@ void bind_attachment(SqliteStatement& statement, const SavedAttachment& saved) {
       .bind(intent.mtu_bytes)
       .bind(static_cast<std::int64_t>(intent.rates.from_vm))
       .bind(static_cast<std::int64_t>(intent.rates.to_vm))
-      .bind(fmt::format("{}", fmt::join(intent.devices, ",")))
-      .bind_blob(format_start(attachment.at_start));
+      .bind(fmt::format("{}", fmt::join(intent.devices, ",")));
 }
 
 }  // namespace berth::agent

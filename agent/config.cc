@@ -1,7 +1,9 @@
 #include "agent/config.h"
 
 #include "base/config_file.h"
+#include "host/qemu/vm_monitor.h"
 
+#include <sstream>
 #include <utility>
 
 #include <fmt/format.h>
@@ -46,6 +48,93 @@ void read_eswitch(const toml::value& root, Config& config, Error& error) {
     eswitch.complain("steering", "must be \"sws\" or \"hws\"");
 }
 
+std::optional<host::PciAddress> read_address(Section& section, const std::string& key,
+                                             const std::string& text) {
+  const auto address = host::PciAddress::parse(key, text);
+  if (!address) section.complain(key, fmt::format("'{}' is not a PCI address like 0000:3b:00.0", text));
+  return address ? std::optional(*address) : std::nullopt;
+}
+
+// "0000:00:03.0 3 1af4:1041": bridge, slot ("-": none), vendor and device.
+std::optional<host::FunctionSlot> parse_slot(const std::string& text) {
+  std::istringstream words(text);
+  std::string bridge, slot, ids, more;
+  words >> bridge >> slot >> ids;
+  const auto address = host::PciAddress::parse("slots", bridge);
+  unsigned vendor = 0;
+  unsigned device = 0;
+  char colon = 0;
+  std::istringstream numbers(ids);
+  numbers >> std::hex >> vendor >> colon >> device;
+  const bool is_name = slot.find('/') == std::string::npos && !slot.starts_with('.');
+  if (!address || !is_name || !numbers || !numbers.eof() || colon != ':' || vendor > 0xffff ||
+      device > 0xffff || words >> more)
+    return std::nullopt;
+  return host::FunctionSlot{.bridge = *address,
+                            .slot = slot == "-" ? "" : slot,
+                            .vendor_id = static_cast<std::uint16_t>(vendor),
+                            .device_id = static_cast<std::uint16_t>(device)};
+}
+
+void read_provider(Section& section, Config& config) {
+  constexpr std::int64_t kMaxVfs = 255;
+  const std::int64_t functions = config.eswitch.functions;
+  config.host.provider = section.string("provider", "pool");
+  if (config.host.provider == "pool") {
+    config.host.pf = read_address(section, "pf", section.required_string("pf"));
+    config.host.vfs = static_cast<std::uint16_t>(section.integer("vfs", functions, functions, kMaxVfs));
+  } else if (config.host.provider == "slot") {
+    for (const std::string& text : section.strings("slots")) {
+      const auto slot = parse_slot(text);
+      if (!slot)
+        section.complain("slots", fmt::format("'{}' is not like \"0000:00:03.0 3 1af4:1041\"", text));
+      if (slot) config.host.slots.push_back(*slot);
+    }
+    if (config.host.slots.size() != config.eswitch.functions)
+      section.complain("slots", fmt::format("must be {}, one for each function", functions));
+  } else if (config.host.provider == "virtnet") {
+    auto& virtnet = config.host.virtnet;
+    virtnet.program = section.string("virtnet", virtnet.program);
+    virtnet.rdma_device = section.string("virtnet_device", virtnet.rdma_device);
+    if (!virtnet.program.starts_with('/')) section.complain("virtnet", "must be a path from /");
+  } else {
+    section.complain("provider", "must be \"pool\", \"slot\" or \"virtnet\"");
+  }
+}
+
+void read_host(const toml::value& root, Config& config, Error& error) {
+  Section section(root, "host", error);
+  config.host.functions = section.string("functions", "vhost-user");
+  const bool are_vfs = config.host.functions == "vf";
+  if (!are_vfs && config.host.functions != "vhost-user")
+    section.complain("functions", "must be \"vhost-user\" or \"vf\"");
+  if (are_vfs) read_provider(section, config);
+  for (const std::string& text : section.strings("devices")) {
+    if (const auto device = read_address(section, "devices", text)) config.host.devices.insert(*device);
+  }
+  // PCI functions outlive the process that gave them away, so what it knows of them must, too.
+  const bool needs_more = are_vfs || !config.host.devices.empty();
+  if (needs_more && config.qemu.monitor.empty())
+    section.complain("functions", "PCI functions go into VMs by their monitors: qemu.monitor is required");
+  if (needs_more && config.agent.state_dir.empty())
+    section.complain("functions", "PCI functions need a memory: agent.state_dir is required");
+}
+
+constexpr std::size_t kLongestId = 63;  // base/ids.h
+
+void read_qemu(const toml::value& root, Config& config, Error& error) {
+  Section qemu(root, "qemu", error);
+  config.qemu.monitor = qemu.string("monitor", "");
+  config.qemu.ports = qemu.string("ports", "");
+  config.qemu.unplug_wait_ms = static_cast<std::uint32_t>(qemu.integer("unplug_wait_ms", 20000, 100, 600000));
+  config.qemu.unplug_attempts = static_cast<std::uint32_t>(qemu.integer("unplug_attempts", 8, 1, 100));
+  if (config.qemu.monitor.empty()) return;
+  // The longest id that a VM can have.
+  const auto path =
+      host::qemu::monitor_path(config.qemu.monitor, VmId::trusted(std::string(kLongestId, 'x')));
+  if (!path) qemu.complain("monitor", path.error().message);
+}
+
 void read_rest(const toml::value& root, Config& config, Error& error) {
   Section attach(root, "attach", error);
   config.attach.vpc_wait_ms = static_cast<std::uint32_t>(attach.integer("vpc_wait_ms", 1000, 0, 60000));
@@ -63,11 +152,13 @@ Result<Config> parse_config(const std::string& text, const std::string& name) {
   if (!root) return pass(root);
   Config config;
   Error error{.code = Code::kInvalidArgument, .message = ""};
-  check_sections(*root, {"api", "underlay", "eswitch", "agent", "attach", "log"}, error);
+  check_sections(*root, {"api", "underlay", "eswitch", "host", "agent", "qemu", "attach", "log"}, error);
   read_api(*root, config, error);
   read_underlay(*root, config, error);
   read_eswitch(*root, config, error);
+  read_qemu(*root, config, error);
   read_rest(*root, config, error);
+  read_host(*root, config, error);
   if (!error.message.empty()) return std::unexpected(std::move(error).in(name));
   return config;
 }

@@ -5,10 +5,15 @@
 #include "base/error.h"
 #include "base/ip_address.h"
 #include "base/log.h"
+#include "host/hotplug/slot_provider.h"
+#include "host/hotplug/virtnet_provider.h"
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 namespace berth::agent {
 
@@ -33,9 +38,24 @@ struct Config {
     // Which of mlx5's engines the rules are made for: "sws" (synchronous rte_flow) or "hws" (templates).
     std::string steering = "sws";
   } eswitch;
+  struct Host {
+    std::string functions = "vhost-user";   // or "vf": PCI functions of this host
+    std::string provider = "pool";          // of "vf"; or "slot", "virtnet"
+    std::optional<host::PciAddress> pf;     // pool: whose VFs
+    std::uint16_t vfs = 0;                  // pool: how many are made, if there are none
+    std::vector<host::FunctionSlot> slots;  // slot: of vf0, vf1, ...
+    host::VirtnetProvider::Controller virtnet;
+    std::set<host::PciAddress> devices;  // that VMs may be given as a whole
+  } host;
   struct AgentConfig {
     std::filesystem::path state_dir;  // empty: a restart forgets everything; not with "remote"
   } agent;
+  struct Qemu {
+    std::string monitor;  // "/run/berth/vm/{vm}/qmp.sock"; empty: nothing is plugged
+    std::string ports;    // only hotplug ports whose id starts so
+    std::uint32_t unplug_wait_ms = 20000;
+    std::uint32_t unplug_attempts = 8;
+  } qemu;
   struct Attach {
     std::uint32_t vpc_wait_ms = 1000;  // how long an attach waits for its VPC to become known
   } attach;

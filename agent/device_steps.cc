@@ -1,6 +1,5 @@
 #include "agent/device_steps.h"
 
-#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -8,47 +7,50 @@
 namespace berth::agent {
 namespace {
 
+// Behind the functions, of which a VM may have several: only one of its attachments has devices.
+constexpr std::size_t kFirstDeviceNumber = 64;
+
 using host::Passthrough;
-using host::PciAddress;
 using host::StepOutcome;
 
-// An attachment's id is never used again: what a former lease left in a VM cannot be taken for this one's.
-std::string device_id(const Attachment& attachment, PciAddress device) {
-  const auto& devices = attachment.intent.devices;
-  return fmt::format("berth-{}-d{}", attachment.id, std::ranges::find(devices, device) - devices.begin());
+Task<StepOutcome> bind(Passthrough& passthrough, const Attachment& attachment, std::size_t index) {
+  return passthrough.bind(attachment.intent.devices[index]);
+}
+Task<StepOutcome> plug(Passthrough& passthrough, const Attachment& attachment, std::size_t index) {
+  return passthrough.plug(vm_device(attachment, index), attachment.intent.vm);
+}
+Task<StepOutcome> unplug(Passthrough& passthrough, const Attachment& attachment, std::size_t index) {
+  return passthrough.unplug(vm_device(attachment, index).id, attachment.intent.vm);
+}
+Task<StepOutcome> unbind(Passthrough& passthrough, const Attachment& attachment, std::size_t index) {
+  return passthrough.unbind(attachment.intent.devices[index]);
+}
+Task<StepOutcome> reset(Passthrough& passthrough, const Attachment& attachment, std::size_t index) {
+  return passthrough.reset(attachment.intent.devices[index]);
 }
 
-Task<StepOutcome> bind(Passthrough& passthrough, const Attachment&, PciAddress device) {
-  return passthrough.bind(device);
-}
-Task<StepOutcome> plug(Passthrough& passthrough, const Attachment& attachment, PciAddress device) {
-  return passthrough.plug(device, device_id(attachment, device), attachment.intent.vm);
-}
-Task<StepOutcome> unplug(Passthrough& passthrough, const Attachment& attachment, PciAddress device) {
-  return passthrough.unplug(device_id(attachment, device), attachment.intent.vm);
-}
-Task<StepOutcome> unbind(Passthrough& passthrough, const Attachment&, PciAddress device) {
-  return passthrough.unbind(device);
-}
-Task<StepOutcome> reset(Passthrough& passthrough, const Attachment&, PciAddress device) {
-  return passthrough.reset(device);
-}
-
-using DeviceStep = Task<StepOutcome> (*)(Passthrough&, const Attachment&, PciAddress);
+using DeviceStep = Task<StepOutcome> (*)(Passthrough&, const Attachment&, std::size_t);
 
 Task<StepOutcome> for_each_device(Passthrough* passthrough, Attachment attachment, DeviceStep step) {
   StepOutcome all{.status = host::StepStatus::kNotApplicable};
-  for (const PciAddress& device : attachment.intent.devices) {
+  for (std::size_t i = 0; i < attachment.intent.devices.size(); ++i) {
     if (passthrough == nullptr)
       co_return fail(Code::kFailedPrecondition, "DEVICE_NOT_ALLOWED", "this host passes no devices through");
-    auto outcome = co_await step(*passthrough, attachment, device);
-    if (!outcome) co_return pass(outcome, fmt::format("device {}", device));
+    auto outcome = co_await step(*passthrough, attachment, i);
+    if (!outcome) co_return pass(outcome, fmt::format("device {}", attachment.intent.devices[i]));
     all = both(std::move(all), *std::move(outcome));
   }
   co_return all;
 }
 
 }  // namespace
+
+// An attachment's id is never used again: what a former lease left in a VM cannot be taken for this one's.
+host::VmDevice vm_device(const Attachment& attachment, std::size_t index) {
+  return {.id = fmt::format("berth-{}-d{}", attachment.id, index),
+          .device = host::VfioDevice{attachment.intent.devices[index]},
+          .number = static_cast<std::uint8_t>(kFirstDeviceNumber + index)};
+}
 
 Task<StepOutcome> bind_devices(Passthrough* passthrough, Attachment attachment) {
   return for_each_device(passthrough, std::move(attachment), bind);
@@ -70,13 +72,6 @@ StepOutcome both(StepOutcome first, StepOutcome second) {
   if (second.status == host::StepStatus::kDone) first.status = host::StepStatus::kDone;
   if (!first.detail.empty() && !second.detail.empty()) first.detail += "; ";
   first.detail += second.detail;
-  if (first.at_start && second.at_start) {
-    first.at_start->qemu.insert(first.at_start->qemu.end(), second.at_start->qemu.begin(),
-                                second.at_start->qemu.end());
-    first.at_start->libvirt_xml += second.at_start->libvirt_xml;
-  } else if (second.at_start) {
-    first.at_start = std::move(second.at_start);
-  }
   return first;
 }
 

@@ -8,6 +8,9 @@
 
 namespace berth::agent {
 
+// The attachment's device number `index` as a device of its VM.
+host::VmDevice vm_device(const Attachment& attachment, std::size_t index);
+
 // LIFETIME: `passthrough` outlives the call. nullptr: this host gives nobody a device, and no intent has one.
 Task<host::StepOutcome> bind_devices(host::Passthrough* passthrough, Attachment attachment);
 Task<host::StepOutcome> plug_devices(host::Passthrough* passthrough, Attachment attachment);

@@ -4,6 +4,7 @@
 #include "agent/admission.h"
 #include "agent/agent.h"
 #include "agent/config.h"
+#include "agent/host_side.h"
 #include "agent/state_db.h"
 #include "agent/underlay_tracker.h"
 #include "base/log.h"
@@ -13,7 +14,9 @@
 #include "dataplane/rule.h"
 #include "host/netlink/link.h"
 #include "host/netlink/neighbours.h"
-#include "host/vhost_user_driver.h"
+#include "host/netlink/netlink_channel.h"
+#include "host/netlink/vf_attributes.h"
+#include "host/qemu/qemu_plug.h"
 #include "host/vtep_port.h"
 #include "northbound/attachments.h"
 #include "northbound/inspection.h"
@@ -39,7 +42,6 @@ namespace {
 using dataplane::dpdk::EmbeddedEswitch;
 using dataplane::remote::RemoteEswitch;
 
-constexpr std::chrono::milliseconds kGuestDisconnectWait{2000};
 // How long running calls may go on when berthd stops. Watches and controllers' streams never end by
 // themselves, everything else takes milliseconds.
 constexpr std::chrono::milliseconds kDrain{500};
@@ -72,8 +74,10 @@ Result<host::LinkState> check_uplink(const agent::Config& config) {
 std::vector<host::Function> make_functions(const agent::Config& config) {
   std::vector<host::Function> functions;
   for (std::uint16_t i = 0; i < config.eswitch.functions; ++i) {
-    const auto socket = dataplane::dpdk::function_socket(config.eswitch.socket_dir, i);
-    functions.push_back({.index = i, .socket = socket.string()});
+    host::Function function{.index = i};
+    if (config.host.functions == "vhost-user")
+      function.socket = dataplane::dpdk::function_socket(config.eswitch.socket_dir, i).string();
+    functions.push_back(std::move(function));
   }
   return functions;
 }
@@ -101,6 +105,13 @@ rpc::ServerOptions server_options(const agent::Config& config) {
                   .private_key = config.api.private_key,
                   .trusted_ca = config.api.trusted_ca},
           .limits = {.drain = kDrain}};
+}
+
+host::qemu::QemuSettings plug_settings(const agent::Config& config) {
+  return {.monitor = config.qemu.monitor,
+          .ports = config.qemu.ports,
+          .unplug_wait = std::chrono::milliseconds(config.qemu.unplug_wait_ms),
+          .unplug_attempts = config.qemu.unplug_attempts};
 }
 
 void log_adoption(const agent::Adoption& adopted, std::chrono::steady_clock::time_point begun) {
@@ -164,11 +175,16 @@ class Daemon {
         eswitch_(eswitch),
         state_(state),
         neighbours_(neighbours),
-        driver_(kGuestDisconnectWait),
-        agent_(io.get_executor(), eswitch, driver_, make_functions(config), state,
+        plug_(io.get_executor(), plug_settings(config)),
+        netlink_(io.get_executor()),
+        vf_attributes_(netlink_),
+        host_side_(io.get_executor(), config, plug_, vf_attributes_),
+        agent_(io.get_executor(), eswitch, host_side_.driver(), make_functions(config), state,
                {.underlay = {.vtep = config.underlay.vtep, .mac = uplink.mac},
                 .underlay_mtu_bytes = uplink.mtu_bytes,
-                .vpc_wait = std::chrono::milliseconds(config.attach.vpc_wait_ms)}),
+                .vpc_wait = std::chrono::milliseconds(config.attach.vpc_wait_ms),
+                .passthrough = &host_side_.passthrough(),
+                .devices = &host_side_.devices()}),
         attachments_(agent_),
         inspection_(agent_),
         vpc_control_(agent_, io.get_executor()),
@@ -186,6 +202,8 @@ class Daemon {
     tasks_.cancel();
     co_await tasks_.join();
     co_await agent_.stop();
+    co_await host_side_.stop();
+    co_await plug_.stop();
     holder_.cancel();
     co_await holder_.join();
     if (remote != nullptr) co_await remote->close();
@@ -202,6 +220,8 @@ class Daemon {
     if (!fits) co_return fits;
     auto saved = state_.load();
     if (!saved) co_return pass(saved);
+    const auto exposed = co_await host_side_.start(*saved);
+    if (!exposed) co_return pass(exposed);
     const auto begun = std::chrono::steady_clock::now();
     const auto epoch = eswitch_.epoch();
     const auto adopted = co_await agent_.start(*std::move(saved));
@@ -255,7 +275,10 @@ class Daemon {
   dataplane::Eswitch& eswitch_;
   agent::StateDb& state_;
   host::Neighbours& neighbours_;
-  host::VhostUserDriver driver_;
+  host::qemu::QemuPlug plug_;
+  host::NetlinkChannel netlink_;
+  host::NetlinkVfAttributes vf_attributes_;
+  agent::HostSide host_side_;
   agent::Agent agent_;
   northbound::Attachments attachments_;
   northbound::Inspection inspection_;

@@ -33,7 +33,6 @@ constexpr std::array<const char*, 2> kSchemas = {R"(
   ALTER TABLE attachments ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE attachments ADD COLUMN address TEXT NOT NULL DEFAULT '';
   ALTER TABLE attachments ADD COLUMN devices TEXT NOT NULL DEFAULT '';
-  ALTER TABLE attachments ADD COLUMN at_start BLOB NOT NULL DEFAULT x'';
   CREATE TABLE functions (function INTEGER PRIMARY KEY NOT NULL, generation INTEGER NOT NULL) STRICT;
   PRAGMA user_version = 2;
 )"};

@@ -1,5 +1,6 @@
 #include "base/config_file.h"
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 #include <utility>
@@ -89,6 +90,19 @@ bool Section::boolean(const std::string& key, bool otherwise) {
   if (value->is_boolean()) return value->as_boolean();
   complain(key, "must be true or false");
   return otherwise;
+}
+
+std::vector<std::string> Section::strings(const std::string& key) {
+  const toml::value* value = find(key);
+  std::vector<std::string> texts;
+  if (value == nullptr) return texts;
+  const auto is_text = [](const toml::value& item) { return item.is_string(); };
+  if (!value->is_array() || !std::ranges::all_of(value->as_array(), is_text)) {
+    complain(key, "must be a list of strings");
+    return texts;
+  }
+  for (const toml::value& item : value->as_array()) texts.push_back(item.as_string().str);
+  return texts;
 }
 
 void Section::complain(const std::string& key, const std::string& why) {

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <set>
 #include <string>
+#include <vector>
 
 #include <toml.hpp>
 
@@ -41,6 +42,8 @@ class Section {
   std::string string(const std::string& key, std::string otherwise);
   std::int64_t integer(const std::string& key, std::int64_t otherwise, std::int64_t least, std::int64_t most);
   bool boolean(const std::string& key, bool otherwise);
+  // A list of texts; none when it is not there.
+  std::vector<std::string> strings(const std::string& key);
   void complain(const std::string& key, const std::string& why);
 
  private:

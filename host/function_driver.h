@@ -7,7 +7,6 @@
 #include "base/mac_address.h"
 #include "base/task.h"
 #include "host/pci_address.h"
-#include "host/vm_plug.h"
 
 #include <cstdint>
 #include <optional>
@@ -21,6 +20,7 @@ struct Function {
   std::uint16_t index = 0;            // vf<index>
   std::string socket = {};            // vhost-user: the listening unix socket
   std::uint64_t generation = 0;       // how many leases it has had before this one
+  MacAddress mac = {};                // of the interface that it is leased for
   std::optional<PciAddress> address;  // of a PCI function, once it is exposed
 };
 
@@ -29,14 +29,12 @@ enum class StepStatus : std::uint8_t { kDone, kNotApplicable };
 struct StepOutcome {
   StepStatus status = StepStatus::kDone;
   std::string detail = {};
-  std::optional<PciAddress> address = {};       // expose: where the function is now
-  std::optional<StartArguments> at_start = {};  // plug: the VM does not run; so it gets the function later
+  std::optional<PciAddress> address = {};  // expose: where the function is now
 };
 
 // What the VM's interface shall be.
 struct PrepareArgs {
   Function function;
-  MacAddress mac;
   std::uint32_t mtu_bytes = 0;
   std::uint64_t max_rate_from_vm = 0;  // bit/s; 0: no limit
 };

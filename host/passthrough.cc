@@ -19,13 +19,11 @@ Task<StepOutcome> Passthrough::bind(PciAddress function) {
   co_return done(fmt::format("{} on vfio-pci, IOMMU group {}", function, *group));
 }
 
-Task<StepOutcome> Passthrough::plug(PciAddress function, std::string device_id, VmId vm) {
-  const VmDevice device{.id = std::move(device_id), .device = VfioDevice{function}};
-  auto plugged = co_await vms_.plug(std::move(vm), device);
-  if (!plugged) co_return pass(plugged, function.str());
-  StepOutcome outcome = done(fmt::format("{}: {}", function, plugged->detail));
-  outcome.at_start = std::move(plugged->at_start);
-  co_return outcome;
+Task<StepOutcome> Passthrough::plug(VmDevice device, VmId vm) {
+  const std::string id = device.id;
+  const auto plugged = co_await vms_.plug(std::move(vm), std::move(device));
+  if (!plugged) co_return pass(plugged, id);
+  co_return done(fmt::format("{}: {}", id, plugged->detail));
 }
 
 Task<StepOutcome> Passthrough::unplug(std::string device_id, VmId vm) {

@@ -16,8 +16,8 @@ class Passthrough {
   Passthrough(Vfio& vfio, VmPlug& vms) : vfio_(vfio), vms_(vms) {}
 
   Task<StepOutcome> bind(PciAddress function);
-  // `device_id` names the function in the VM; never the same for two leases.
-  Task<StepOutcome> plug(PciAddress function, std::string device_id, VmId vm);
+  // `device` is a VfioDevice; its id is never the same for two leases.
+  Task<StepOutcome> plug(VmDevice device, VmId vm);
 
   Task<StepOutcome> unplug(std::string device_id, VmId vm);
   Task<StepOutcome> unbind(PciAddress function);

@@ -27,6 +27,12 @@ StepOutcome not_applicable(std::string why) {
 
 }  // namespace
 
+VmDevice vf_device(const Function& function, PciAddress address) {
+  return {.id = device_id(function),
+          .device = VfioDevice{address},
+          .number = static_cast<std::uint8_t>(function.index)};
+}
+
 // The NIC shapes what the VM sends to the rate that the eSwitch's meter would else drop it at.
 Task<StepOutcome> VfDriver::prepare(PrepareArgs args) {
   if (!attributes_) co_return not_applicable(fmt::format("provider {} sets the MAC", provider_.kind()));
@@ -34,11 +40,12 @@ Task<StepOutcome> VfDriver::prepare(PrepareArgs args) {
   if (!address) co_return pass(address);
   const auto free = co_await passthrough_.check_free(*address);
   if (!free) co_return pass(free);
-  const VfSettings settings{
-      .mac = args.mac, .rate = VfRate{.max_mbits = to_mbits(args.max_rate_from_vm)}, .is_trusted = false};
+  const VfSettings settings{.mac = args.function.mac,
+                            .rate = VfRate{.max_mbits = to_mbits(args.max_rate_from_vm)},
+                            .is_trusted = false};
   const auto set = co_await attributes_->attributes.ensure(attributes_->pf, args.function.index, settings);
   if (!set) co_return pass(set, address->str());
-  co_return StepOutcome{.detail = fmt::format("{} has {}", *address, args.mac)};
+  co_return StepOutcome{.detail = fmt::format("{} has {}", *address, args.function.mac)};
 }
 
 Task<StepOutcome> VfDriver::expose(PrepareArgs args) {
@@ -54,10 +61,10 @@ Task<StepOutcome> VfDriver::bind(Function function) {
 }
 
 Task<StepOutcome> VfDriver::plug(Function function, VmId vm) {
-  const std::string id = device_id(function);
-  const auto address = co_await address_of(std::move(function));
+  const auto address = co_await address_of(function);
   if (!address) co_return pass(address);
-  co_return co_await passthrough_.plug(*address, id, std::move(vm));
+  VmDevice device = vf_device(function, *address);
+  co_return co_await passthrough_.plug(std::move(device), std::move(vm));
 }
 
 Task<StepOutcome> VfDriver::unplug(Function function, VmId vm) {

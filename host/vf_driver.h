@@ -15,6 +15,9 @@ struct AttributesOf {
   VfAttributes& attributes;
 };
 
+// The function as a device of a VM.
+VmDevice vf_device(const Function& function, PciAddress address);
+
 class VfDriver : public FunctionDriver {
  public:
   // What it refers to outlives it. Without `attributes` the provider gives a function its MAC.

@@ -2,6 +2,8 @@
 
 #include "host/unix_sockets.h"
 
+#include <utility>
+
 #include <fmt/format.h>
 
 namespace berth::host {
@@ -20,6 +22,12 @@ Task<StepOutcome> not_applicable() {
 
 }  // namespace
 
+VmDevice vhost_user_device(const Function& function) {
+  return {.id = fmt::format("berth-vf{}", function.index),
+          .device = VhostUserDevice{.socket = function.socket, .mac = function.mac},
+          .number = static_cast<std::uint8_t>(function.index)};
+}
+
 // The MAC is the guest's to set; what keeps it honest is the eSwitch's admit table.
 Task<StepOutcome> VhostUserDriver::prepare(PrepareArgs args) {
   const auto connections = count_connections(args.function.socket);
@@ -34,12 +42,22 @@ Task<StepOutcome> VhostUserDriver::expose(PrepareArgs) {
 Task<StepOutcome> VhostUserDriver::bind(Function) {
   return not_applicable();
 }
-Task<StepOutcome> VhostUserDriver::plug(Function, VmId) {
-  return not_applicable();
+Task<StepOutcome> VhostUserDriver::plug(Function function, VmId vm) {
+  if (plug_ == nullptr) co_return co_await not_applicable();
+  auto device = vhost_user_device(function);
+  const auto plugged = co_await plug_->plug(std::move(vm), std::move(device));
+  if (!plugged) co_return pass(plugged);
+  co_return StepOutcome{StepStatus::kDone, plugged->detail};
 }
-Task<StepOutcome> VhostUserDriver::unplug(Function, VmId) {
-  return not_applicable();
+
+Task<StepOutcome> VhostUserDriver::unplug(Function function, VmId vm) {
+  if (plug_ == nullptr) co_return co_await not_applicable();
+  auto device = vhost_user_device(function).id;
+  auto unplugged = co_await plug_->unplug(std::move(vm), std::move(device));
+  if (!unplugged) co_return pass(unplugged);
+  co_return StepOutcome{StepStatus::kDone, *std::move(unplugged)};
 }
+
 Task<StepOutcome> VhostUserDriver::unbind(Function) {
   return not_applicable();
 }

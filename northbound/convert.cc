@@ -1,5 +1,7 @@
 #include "northbound/convert.h"
 
+#include "agent/start_arguments.h"
+
 #include <fmt/format.h>
 
 namespace berth::northbound {
@@ -38,6 +40,32 @@ v1::Step to_message(const agent::StepRecord& record) {
   return step;
 }
 
+// A function with a socket is a vhost-user port; one without has, or will have, an address.
+v1::Port to_message(const host::Function& function) {
+  v1::Port port;
+  port.set_function(fmt::format("vf{}", function.index));
+  port.set_kind(function.socket.empty() ? v1::Port::VFIO : v1::Port::VHOST_USER);
+  port.set_socket(function.socket);
+  if (function.address) port.set_pci_address(function.address->str());
+  return port;
+}
+
+v1::StartArguments to_message(const host::StartArguments& start) {
+  v1::StartArguments arguments;
+  arguments.mutable_qemu()->Assign(start.qemu.begin(), start.qemu.end());
+  arguments.set_libvirt_xml(start.libvirt_xml);
+  return arguments;
+}
+
+v1::OperationError to_message(const Error& error) {
+  const bool refused_rule = error.code == Code::kHardwareRejected;
+  v1::OperationError message;
+  message.set_code(static_cast<int>(refused_rule ? Code::kFailedPrecondition : error.code));
+  message.set_message(error.message);
+  message.set_reason(error.reason);
+  return message;
+}
+
 // Takes a parsed field, or its error into the collection.
 template <typename T>
 T take(Result<T> value, Error& all) {
@@ -64,6 +92,8 @@ Result<agent::AttachIntent> to_intent(const v1::AttachVmRequest& request) {
   for (const std::string& ip : request.interface().ips()) {
     intent.ips.push_back(take(IpAddress::parse("interface.ips", ip), all));
   }
+  for (const std::string& device : request.devices())
+    intent.devices.push_back(take(host::PciAddress::parse("devices", device), all));
   if (!all.violations.empty()) return std::unexpected(std::move(all));
   return intent;
 }
@@ -80,9 +110,14 @@ v1::Attachment to_message(const agent::Attachment& attachment) {
   interface.set_max_rate_from_vm(attachment.intent.rates.from_vm);
   interface.set_max_rate_to_vm(attachment.intent.rates.to_vm);
   message.set_state(to_message(attachment.state));
-  message.mutable_port()->set_kind(v1::Port::VHOST_USER);
-  message.mutable_port()->set_function(fmt::format("vf{}", attachment.function.index));
-  message.mutable_port()->set_socket(attachment.function.socket);
+  *message.mutable_port() = to_message(attachment.function);
+  *message.mutable_port()->mutable_start_arguments() = to_message(agent::start_arguments(attachment));
+  for (std::size_t i = 0; i < attachment.intent.devices.size(); ++i) {
+    v1::Device& device = *message.add_devices();
+    device.set_pci_address(attachment.intent.devices[i].str());
+    *device.mutable_start_arguments() = to_message(agent::device_start_arguments(attachment, i));
+  }
+  if (attachment.fault) *message.mutable_fault() = to_message(*attachment.fault);
   return message;
 }
 
@@ -98,13 +133,7 @@ v1::Operation to_message(const agent::Operation& operation) {
   message.set_total_micros(static_cast<std::uint64_t>(operation.total.count()));
   message.set_revision(operation.revision);
   if (operation.result) *message.mutable_result() = to_message(*operation.result);
-  if (operation.error) {
-    const bool refused_rule = operation.error->code == Code::kHardwareRejected;
-    message.mutable_error()->set_code(
-        static_cast<int>(refused_rule ? Code::kFailedPrecondition : operation.error->code));
-    message.mutable_error()->set_message(operation.error->message);
-    message.mutable_error()->set_reason(operation.error->reason);
-  }
+  if (operation.error) *message.mutable_error() = to_message(*operation.error);
   return message;
 }
 

@@ -2,6 +2,7 @@
 
 #include "host/start_arguments.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -40,6 +41,14 @@ json::object arguments_of(const VmDevice& device, const std::string& port) {
 
 std::string driver_of(const VmDevice& device) {
   return std::holds_alternative<VfioDevice>(device.device) ? "vfio-pci" : "virtio-net-pci";
+}
+
+bool has_chardev(const json::value& chardevs, const std::string& id) {
+  if (!chardevs.is_array()) return false;
+  return std::ranges::any_of(chardevs.get_array(), [&](const json::value& entry) {
+    const json::value* label = entry.is_object() ? entry.get_object().if_contains("label") : nullptr;
+    return label != nullptr && label->is_string() && label->get_string() == id;
+  });
 }
 
 }  // namespace
@@ -169,22 +178,18 @@ Task<void> QemuPlug::add_backends(QmpConnection& connection, std::string device_
   co_return refused(added.error(), fmt::format("the vhost-user backend of {}", device_id));
 }
 
+// QEMU 10.0 closes the chardev together with the vhost-user netdev that it is for; without a netdev it stays.
 Task<void> QemuPlug::remove_backends(QmpConnection& connection, std::string device_id) {
-  const auto chardevs = co_await connection.execute("query-chardev", {}, settings_.reply_wait);
-  if (!chardevs) co_return pass(chardevs);
-  bool is_there = false;
-  for (const json::value& entry : chardevs->is_array() ? chardevs->get_array() : json::array()) {
-    const json::value* label = entry.is_object() ? entry.get_object().if_contains("label") : nullptr;
-    is_there = is_there || (label != nullptr && *label == json::value(chardev_id(device_id)));
-  }
-  if (!is_there) co_return Result<void>();
   const auto netdev =
       co_await connection.execute("netdev_del", {{"id", netdev_id(device_id)}}, settings_.reply_wait);
   if (!netdev && netdev.error().code != Code::kNotFound)
     co_return refused(netdev.error(), fmt::format("to remove the backend of {}", device_id));
-  const auto chardev =
+  const auto chardevs = co_await connection.execute("query-chardev", {}, settings_.reply_wait);
+  if (!chardevs) co_return pass(chardevs);
+  if (!has_chardev(*chardevs, chardev_id(device_id))) co_return Result<void>();
+  const auto closed =
       co_await connection.execute("chardev-remove", {{"id", chardev_id(device_id)}}, settings_.reply_wait);
-  if (!chardev) co_return refused(chardev.error(), fmt::format("to close the socket of {}", device_id));
+  if (!closed) co_return refused(closed.error(), fmt::format("to close the socket of {}", device_id));
   co_return Result<void>();
 }
 

@@ -195,9 +195,11 @@ class FakeQemu {
       if (!chardevs.contains(text("chardev")))
         return no(fmt::format("chardev \"{}\" not found", text("chardev")));
       netdevs.insert(text("id"));
+      backends_[text("id")] = text("chardev");
       return object();
     }
     if (command == "netdev_del") {
+      if (const auto chardev = backends_.extract(text("id"))) chardevs.erase(chardev.mapped());
       if (netdevs.erase(text("id")) == 0)
         return no(fmt::format("Device '{}' not found", text("id")), "DeviceNotFound");
       return object();
@@ -312,6 +314,7 @@ class FakeQemu {
   std::string outbox_;
   bool is_writing_ = false;
   std::set<std::string> leaving_;
+  std::map<std::string, std::string> backends_;  // netdev -> the chardev that goes with it
 };
 
 }  // namespace berth::testing

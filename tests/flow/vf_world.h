@@ -13,6 +13,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -68,8 +69,14 @@ struct VfHost {
 
 class VfLife {
  public:
-  explicit VfLife(VfHost& on, host::Deadlines deadlines_of_kernel = kShort)
-      : host(on), deadlines(deadlines_of_kernel), state(agent::StateDb::open(on.state_folder).value()) {
+  // Functions that are no VFs of a PF come from a provider of their own.
+  using MakeProvider = std::function<std::unique_ptr<host::HotplugProvider>(VfLife&)>;
+
+  explicit VfLife(VfHost& on, host::Deadlines deadlines_of_kernel = kShort, MakeProvider other = nullptr)
+      : host(on),
+        deadlines(deadlines_of_kernel),
+        make_provider(std::move(other)),
+        state(agent::StateDb::open(on.state_folder).value()) {
     host.kernel->set_listener(
         [this](host::Uevent event) { asio::post(io, [this, event] { events.take(event); }); });
   }
@@ -90,8 +97,10 @@ class VfLife {
     auto saved = state.load().value();
     std::set<std::uint16_t> leased;
     for (const auto& one : saved.attachments) leased.insert(one.attachment.function.index);
-    const auto vfs = run(sriov.ensure_vfs(kPf, kVfs, leased));
-    if (!vfs) return pass(vfs);
+    if (!make_provider) {
+      const auto vfs = run(sriov.ensure_vfs(kPf, kVfs, leased));
+      if (!vfs) return pass(vfs);
+    }
     return run(agent.start(std::move(saved)));
   }
   void set_up() {
@@ -125,6 +134,7 @@ class VfLife {
 
   VfHost& host;
   host::Deadlines deadlines;
+  MakeProvider make_provider;
   asio::io_context io;
   asio::executor_work_guard<asio::io_context::executor_type> stays_open{io.get_executor()};
   agent::StateDb state;
@@ -134,8 +144,11 @@ class VfLife {
   host::Sriov sriov{tree, worker, events, deadlines};
   host::Vfio vfio{tree, worker, events, deadlines, host.kernel->dev()};
   host::Passthrough passthrough{vfio, host.vms};
-  host::PoolProvider pool{tree, kPf};
-  host::VfDriver driver{pool, passthrough, host::AttributesOf{kPf, host.attributes}};
+  std::unique_ptr<host::HotplugProvider> provider =
+      make_provider ? make_provider(*this) : std::make_unique<host::PoolProvider>(tree, kPf);
+  host::VfDriver driver{
+      *provider, passthrough,
+      make_provider ? std::nullopt : std::optional(host::AttributesOf{kPf, host.attributes})};
   host::HostDevices devices{
       tree, {kGpu, kGpuSound, kDrive, kPf, pci("0000:00:1f.0")}, kPf, host.kernel->root / "proc"};
   agent::Agent agent{

@@ -66,25 +66,43 @@ def twenty_cycles_leave_nothing():
     assert growth < MAX_GROWTH_KB, f"berthd grew by {growth} kB in {CYCLES} cycles"
 
 
-def berthd_killed_at_any_moment_of_an_attach_converges():
-    for delay in (0.0, 0.1, 0.25, 0.5, 0.9):
-        killed_during(lambda: World.berthd.attach("vm-1", MAC, "10.1.0.5"), delay)
-        state = until(settled, f"an end of the attach that was interrupted after {delay} s", 60)
-        print(f"      killed {delay:.2f} s into the attach: then {state or 'not attached'}")
-        for attachment in World.berthd.list():
+def the_function():
+    """The VF that is somebody's, once it is bound."""
+    return next((vf for vf in virtual_functions() if driver_of(vf)), None)
+
+
+# What can be seen from outside when berthd is between two steps.
+DURING_ATTACH = {
+    "the MAC is set": lambda: MAC in run("ip", "link", "show", netdev_of(NIC)).stdout,
+    "the override is set": lambda: any(read(PCI / vf / "driver_override") == "vfio-pci" for vf in virtual_functions()),
+    "the function is bound": the_function,
+    "QEMU has it open": lambda: World.vm.opened_groups(),
+}
+DURING_DETACH = {
+    "QEMU has closed it": lambda: not World.vm.opened_groups(),
+    "the function has no driver": lambda: not the_function(),
+}
+
+
+def berthd_killed_at_every_step_of_an_attach_converges():
+    for moment, has_come in DURING_ATTACH.items():
+        killed_when(has_come, lambda: World.berthd.attach("vm-1", MAC, "10.1.0.5"), moment)
+        for attachment in settle(moment):
+            assert len(World.vm.opened_groups()) == 1, "attached, and the VM has nothing"
             World.berthd.detach(attachment["attachment"])
         expect_nothing_left()
 
 
-def berthd_killed_at_any_moment_of_a_detach_converges():
-    for delay in (0.0, 0.2, 0.5):
+def berthd_killed_at_every_step_of_a_detach_converges():
+    for moment, has_come in DURING_DETACH.items():
         operation = World.berthd.attach("vm-1", MAC, "10.1.0.5")
-        killed_during(lambda: World.berthd.detach(operation["attachment"]), delay)
-        until(lambda: not World.berthd.list(), f"the end of the detach that was interrupted after {delay} s", 60)
+        killed_when(has_come, lambda: World.berthd.detach(operation["attachment"]), moment)
+        assert settle(moment) == [], "a detach that has begun goes on"
         expect_nothing_left()
 
 
-def killed_during(call, delay):
+def killed_when(has_come, call, moment):
+    """Kills berthd as soon as `has_come` holds while `call` is under way, and starts it again."""
     def swallow():
         try:
             call()
@@ -93,18 +111,23 @@ def killed_during(call, delay):
 
     thread = threading.Thread(target=swallow)
     thread.start()
-    time.sleep(delay)  # not a wait for anything: when the crash comes
+    deadline = time.monotonic() + 60
+    while not has_come():
+        assert time.monotonic() < deadline, f"'{moment}' never came"
     World.berthd.kill()
     thread.join()
     World.berthd.start()
 
 
-def settled():
-    """"attached" or "" when nothing is pending any more."""
-    states = [attachment["state"] for attachment in World.berthd.list()]
-    if not states:
-        return "nothing"
-    return states[0] if states[0] in ("ATTACHED", "FAILED") else None
+def settle(moment):
+    """The attachments, once each is attached or gone."""
+    def attachments():
+        found = World.berthd.list()
+        return [found] if all(one["state"] == "ATTACHED" for one in found) else None
+
+    found = until(attachments, f"an end, after the crash when {moment}", 60)[0]
+    print(f"      killed when {moment}: then {'attached' if found else 'not attached'}")
+    return found
 
 
 def expect_nothing_left():
@@ -117,8 +140,8 @@ if __name__ == "__main__":
     try:
         code = Claims([berthd_and_a_VM_are_there,
                        twenty_cycles_leave_nothing,
-                       berthd_killed_at_any_moment_of_an_attach_converges,
-                       berthd_killed_at_any_moment_of_a_detach_converges]).run()
+                       berthd_killed_at_every_step_of_an_attach_converges,
+                       berthd_killed_at_every_step_of_a_detach_converges]).run()
     finally:
         if World.berthd:
             print("berthd's last words:\n" + World.berthd.log_tail(15))

@@ -46,6 +46,7 @@ Task<void> attach(rpc::Channel& channel, AttachArgs args, Format format) {
   request.mutable_interface()->set_mtu_bytes(args.mtu_bytes);
   request.mutable_interface()->set_max_rate_from_vm(args.max_rate_from_vm);
   request.mutable_interface()->set_max_rate_to_vm(args.max_rate_to_vm);
+  for (const std::string& device : args.devices) request.add_devices(device);
   const auto operation = co_await channel.unary<v1::Operation>(northbound_method("AttachVm"), request,
                                                                {.timeout = args.timeout});
   if (!operation) co_return pass(operation);

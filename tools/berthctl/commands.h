@@ -16,6 +16,7 @@ namespace berth::ctl {
 struct AttachArgs {
   std::string vm, vpc, mac;
   std::vector<std::string> ips;
+  std::vector<std::string> devices;
   std::uint32_t mtu_bytes = 0;
   std::uint64_t max_rate_from_vm = 0;  // bits per second
   std::uint64_t max_rate_to_vm = 0;

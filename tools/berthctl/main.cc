@@ -58,6 +58,8 @@ int main(int argc, char** argv) {
   attach_app->add_option("--ip", attach_args.ips, "an IPv4 address, an IPv6 address, or one of each")
       ->required();
   attach_app->add_option("--mac", attach_args.mac)->required();
+  attach_app->add_option("--device", attach_args.devices,
+                         "PCI address of a GPU or drive that goes along, e.g. 0000:02:00.0; any number");
   attach_app->add_option("--mtu", attach_args.mtu_bytes,
                          "bytes; default: the largest that fits the underlay");
   const auto rate = CLI::AsNumberWithUnit(

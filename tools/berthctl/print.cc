@@ -37,10 +37,39 @@ const char* kind_text(const v1::Operation& operation) {
   return operation.kind() == v1::Operation::ATTACH ? "attach" : "detach";
 }
 
+const char* kind_text(const v1::Port& port) {
+  if (port.kind() == v1::Port::VHOST_USER) return "vhost-user";
+  return port.kind() == v1::Port::VFIO ? "vfio" : "unknown";
+}
+
+// Where the VM's side finds the port.
+const std::string& place_of(const v1::Port& port) {
+  return port.kind() == v1::Port::VFIO ? port.pci_address() : port.socket();
+}
+
+json::object to_json(const v1::StartArguments& start) {
+  const std::vector<std::string> qemu(start.qemu().begin(), start.qemu().end());
+  return {{"qemu", json::value_from(qemu)}, {"libvirt_xml", start.libvirt_xml()}};
+}
+
 json::object to_json(const v1::Port& port) {
-  return {{"kind", port.kind() == v1::Port::VHOST_USER ? "vhost-user" : "unknown"},
+  return {{"kind", kind_text(port)},
           {"function", port.function()},
-          {"socket", port.socket()}};
+          {"socket", port.socket()},
+          {"pci_address", port.pci_address()},
+          {"start_arguments", to_json(port.start_arguments())}};
+}
+
+json::array devices_of(const v1::Attachment& attachment) {
+  json::array devices;
+  for (const v1::Device& device : attachment.devices())
+    devices.push_back(json::object{{"pci_address", device.pci_address()},
+                                   {"start_arguments", to_json(device.start_arguments())}});
+  return devices;
+}
+
+json::object to_json(const v1::OperationError& error) {
+  return {{"code", error.code()}, {"reason", error.reason()}, {"message", error.message()}};
 }
 
 json::object to_json(const v1::HeldRule& rule) {
@@ -64,7 +93,9 @@ json::object to_json(const v1::Attachment& attachment) {
                       {"max_rate_from_vm", attachment.interface().max_rate_from_vm()},
                       {"max_rate_to_vm", attachment.interface().max_rate_to_vm()},
                       {"state", v1::Attachment::State_Name(attachment.state())},
-                      {"port", to_json(attachment.port())}};
+                      {"port", to_json(attachment.port())},
+                      {"devices", devices_of(attachment)}};
+  if (attachment.has_fault()) object["fault"] = to_json(attachment.fault());
   if (attachment.has_counters()) {
     const v1::Counters& counters = attachment.counters();
     object["counters"] = json::object{{"from_vm_packets", counters.from_vm_packets()},
@@ -100,17 +131,26 @@ json::object to_json(const v1::Operation& operation) {
     object["vm"] = operation.result().vm();
     object["vpc"] = operation.result().vpc();
     object["port"] = to_json(operation.result().port());
+    object["devices"] = devices_of(operation.result());
+    if (operation.result().has_fault()) object["fault"] = to_json(operation.result().fault());
   }
   if (operation.has_error()) {
-    object["error"] = json::object{{"code", operation.error().code()},
-                                   {"reason", operation.error().reason()},
-                                   {"message", operation.error().message()}};
+    object["error"] = to_json(operation.error());
   }
   return object;
 }
 
 std::string milliseconds(std::uint64_t micros) {
   return fmt::format("{:.3f} ms", static_cast<double>(micros) / 1000.0);
+}
+
+}  // namespace
+
+namespace {
+
+void print_fault(const v1::Attachment& attachment) {
+  if (attachment.has_fault())
+    fmt::print("quarantined: {}: {}\n", attachment.fault().reason(), attachment.fault().message());
 }
 
 }  // namespace
@@ -128,8 +168,11 @@ void print_operation(const v1::Operation& operation, Format format) {
   fmt::print("attachment {}\n", operation.attachment());
   if (operation.has_result() && operation.kind() == v1::Operation::ATTACH) {
     fmt::print("port       {} {}\n", operation.result().port().function(),
-               operation.result().port().socket());
+               place_of(operation.result().port()));
+    for (const v1::Device& device : operation.result().devices())
+      fmt::print("device     {}\n", device.pci_address());
   }
+  if (operation.has_result()) print_fault(operation.result());
 }
 
 void print_attachment(const v1::Attachment& attachment, Format format) {
@@ -138,7 +181,13 @@ void print_attachment(const v1::Attachment& attachment, Format format) {
   fmt::print("{}  {}\n  vm   {}\n  vpc  {}\n  ip   {}  mac {}  mtu {}\n  port {} {}\n", attachment.id(),
              v1::Attachment::State_Name(attachment.state()), attachment.vm(), attachment.vpc(),
              fmt::join(ips_of(attachment), " "), attachment.interface().mac(),
-             attachment.interface().mtu_bytes(), attachment.port().function(), attachment.port().socket());
+             attachment.interface().mtu_bytes(), attachment.port().function(), place_of(attachment.port()));
+  const auto& start = attachment.port().start_arguments();
+  if (!start.qemu().empty()) fmt::print("  qemu {}\n", fmt::join(start.qemu(), " "));
+  for (const v1::Device& device : attachment.devices())
+    fmt::print("  device {}\n  qemu {}\n", device.pci_address(),
+               fmt::join(device.start_arguments().qemu(), " "));
+  print_fault(attachment);
   fmt::print("  from vm {} packets {} bytes, to vm {} packets {} bytes\n", counters.from_vm_packets(),
              counters.from_vm_bytes(), counters.to_vm_packets(), counters.to_vm_bytes());
   fmt::print("  dropped: spoofed {}, by policy {}, unroutable {}, rogue {}\n",

@@ -45,6 +45,9 @@ TEST(Config, NamesTheKeyThatIsWrong) {
       {"functions = 2", "funktions = 2", "eswitch.funktions"},
       {"[eswitch]", "[eswich]", "eswich"},
       {"trust_domain = \"berth.test\"", "", "api.trust_domain"},
+      {"[eswitch]", "[qemu]\nmonitor = \"/run/{vm}/{vm}\"\n[eswitch]", "qemu.monitor"},
+      {"[eswitch]", "[qemu]\nmonitor = \"run/{vm}\"\n[eswitch]", "qemu.monitor"},
+      {"[eswitch]", "[qemu]\nunplug_attempts = 0\n[eswitch]", "qemu.unplug_attempts"},
   };
   for (const auto& [from, to, key] : faults) {
     const auto config = parse_config(with(kGood, from, to), "test.toml");

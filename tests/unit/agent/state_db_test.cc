@@ -29,23 +29,21 @@ class StateDbTest : public ::testing::Test {
     return testing::run_until_done(io, std::move(task));
   }
   static SavedAttachment saved(AttachmentState state) {
-    return {
-        .attachment = {.id = AttachmentId::trusted("att-1"),
-                       .intent = {.request = RequestId::trusted("req-1"),
-                                  .vm = VmId::trusted("vm-1"),
-                                  .vpc = VpcId::trusted("blue"),
-                                  .ips = {ip("10.1.0.5"), ip("2001:db8::5")},
-                                  .mac = mac("02:00:00:00:01:05"),
-                                  .mtu_bytes = 1400,
-                                  .rates = {.from_vm = 1000000000, .to_vm = 0},
-                                  .devices = {kGpu, kDrive}},
-                       .state = state,
-                       .is_withdrawn = true,
-                       .function = {.index = 3, .generation = 1ULL << 40U, .address = kVf},
-                       .at_start = host::StartArguments{.qemu = {"-device", "a,b=c"}, .libvirt_xml = "<x/>"}},
-        .operation = OperationId::trusted("op-1"),
-        .request = RequestId::trusted("req-2"),
-        .fingerprint = "what was asked"};
+    return {.attachment = {.id = AttachmentId::trusted("att-1"),
+                           .intent = {.request = RequestId::trusted("req-1"),
+                                      .vm = VmId::trusted("vm-1"),
+                                      .vpc = VpcId::trusted("blue"),
+                                      .ips = {ip("10.1.0.5"), ip("2001:db8::5")},
+                                      .mac = mac("02:00:00:00:01:05"),
+                                      .mtu_bytes = 1400,
+                                      .rates = {.from_vm = 1000000000, .to_vm = 0},
+                                      .devices = {kGpu, kDrive}},
+                           .state = state,
+                           .is_withdrawn = true,
+                           .function = {.index = 3, .generation = 1ULL << 40U, .address = kVf}},
+            .operation = OperationId::trusted("op-1"),
+            .request = RequestId::trusted("req-2"),
+            .fingerprint = "what was asked"};
   }
 
   asio::io_context io;
@@ -84,9 +82,6 @@ TEST_F(StateDbTest, WhatWasSavedIsLoadedByTheNextProcess) {
   EXPECT_EQ(found.attachment.function.index, 3);
   EXPECT_EQ(found.attachment.function.generation, 1ULL << 40U);
   EXPECT_EQ(found.attachment.function.address, kVf);
-  ASSERT_TRUE(found.attachment.at_start);
-  EXPECT_EQ(found.attachment.at_start->qemu, wanted.attachment.at_start->qemu);
-  EXPECT_EQ(found.attachment.at_start->libvirt_xml, "<x/>");
   EXPECT_EQ(found.operation, wanted.operation);
   EXPECT_EQ(found.request, wanted.request);
   EXPECT_EQ(found.fingerprint, wanted.fingerprint);
@@ -125,7 +120,6 @@ TEST_F(StateDbTest, ADatabaseOfTheFirstSchemaIsTakenOver) {
   EXPECT_EQ(found.state, AttachmentState::kAttached);
   EXPECT_EQ(found.function.generation, 0U);
   EXPECT_FALSE(found.function.address);
-  EXPECT_FALSE(found.at_start);
   EXPECT_TRUE(found.intent.devices.empty());
   EXPECT_TRUE(state->generations.empty());
 }

@@ -1,0 +1,101 @@
+#include "agent/host_side.h"
+
+#include "base/log.h"
+#include "host/hotplug/pool_provider.h"
+#include "host/pci/sriov.h"
+#include "host/pci/uevent_listener.h"
+#include "host/vf_driver.h"
+#include "host/vhost_user_driver.h"
+
+#include <optional>
+#include <set>
+#include <utility>
+
+namespace berth::agent {
+namespace {
+
+constexpr std::chrono::milliseconds kGuestDisconnectWait{2000};
+const host::Deadlines kDeadlines{};
+
+}  // namespace
+
+struct HostSide::Parts {
+  Parts(asio::any_io_executor executor, const Config& from, host::VmPlug& plug,
+        host::VfAttributes& attributes)
+      : config(from),
+        events(executor),
+        worker(executor, std::make_shared<host::RealKernelFiles>()),
+        vfio(tree, worker, events, kDeadlines),
+        passthrough(vfio, plug),
+        devices(tree, config.host.devices, config.host.pf),
+        tasks(executor) {
+    if (config.host.functions == "vf") {
+      provider = make_provider();
+      std::optional<host::AttributesOf> of_pf;
+      if (config.host.pf) of_pf.emplace(*config.host.pf, attributes);
+      driver = std::make_unique<host::VfDriver>(*provider, passthrough, of_pf);
+    } else {
+      driver = std::make_unique<host::VhostUserDriver>(kGuestDisconnectWait,
+                                                       config.qemu.monitor.empty() ? nullptr : &plug);
+    }
+  }
+
+  std::unique_ptr<host::HotplugProvider> make_provider() {
+    if (config.host.provider == "slot")
+      return std::make_unique<host::SlotProvider>(tree, worker, events, kDeadlines, config.host.slots);
+    if (config.host.provider == "virtnet")
+      return std::make_unique<host::VirtnetProvider>(tree, events, kDeadlines, config.host.virtnet);
+    return std::make_unique<host::PoolProvider>(tree, *config.host.pf);
+  }
+
+  const Config& config;
+  host::PciTree tree;
+  host::PciEvents events;
+  host::SysfsWorker worker;
+  host::Vfio vfio;
+  host::Passthrough passthrough;
+  host::HostDevices devices;
+  std::unique_ptr<host::HotplugProvider> provider;
+  std::unique_ptr<host::FunctionDriver> driver;
+  std::optional<host::UeventListener> listener;
+  TaskGroup tasks;
+};
+
+HostSide::HostSide(asio::any_io_executor executor, const Config& config, host::VmPlug& vms,
+                   host::VfAttributes& attributes)
+    : parts_(std::make_unique<Parts>(std::move(executor), config, vms, attributes)) {}
+HostSide::~HostSide() = default;
+
+host::FunctionDriver& HostSide::driver() {
+  return *parts_->driver;
+}
+host::Passthrough& HostSide::passthrough() {
+  return parts_->passthrough;
+}
+const host::HostDevices& HostSide::devices() const {
+  return parts_->devices;
+}
+
+Task<void> HostSide::start(const SavedState& saved) {
+  const Config::Host& wanted = parts_->config.host;
+  if (wanted.functions != "vf" && wanted.devices.empty()) co_return Result<void>();
+  auto listener = host::UeventListener::open(co_await asio::this_coro::executor, parts_->events);
+  if (!listener) co_return pass(listener);
+  parts_->listener.emplace(*std::move(listener));
+  parts_->tasks.spawn("uevents", parts_->listener->run());
+  if (!wanted.pf) co_return Result<void>();
+  std::set<std::uint16_t> leased;
+  for (const SavedAttachment& one : saved.attachments) leased.insert(one.attachment.function.index);
+  host::Sriov sriov(parts_->tree, parts_->worker, parts_->events, kDeadlines);
+  const auto vfs = co_await sriov.ensure_vfs(*wanted.pf, wanted.vfs, std::move(leased));
+  if (!vfs) co_return pass(vfs, "VFs");
+  log_event(LogLevel::kInfo, "VFs ready", {{"pf", *wanted.pf}, {"vfs", vfs->size()}});
+  co_return Result<void>();
+}
+
+asio::awaitable<void> HostSide::stop() {
+  parts_->tasks.cancel();
+  co_await parts_->tasks.join();
+}
+
+}  // namespace berth::agent
