@@ -30,14 +30,14 @@ def berthd_starts_and_makes_the_VFs_once_without_drivers():
     run("ip", "link", "set", netdev_of(NIC), "up")
     until(lambda: driver_of(DRIVE) == "nvme", "the drive's driver")
     set_up_wire()
-    World.vm = InnerVm("vm-1")  # boots meanwhile
+    World.vm = InnerVm("vm-1")
+    World.vm.wait_for("up")
     World.berthd = Berthd(sys.argv[1], HOST)
     World.berthd.start()
     World.berthd.push_vpc()
     assert len(virtual_functions()) == 4
     assert {driver_of(vf) for vf in virtual_functions()} == {None}
     assert read(PCI / NIC / "sriov_drivers_autoprobe") == "0"
-    World.vm.wait_for("up")
     until(lambda: is_up(netdev_of(NIC)), "the NIC's carrier")
 
 

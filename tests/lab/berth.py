@@ -123,20 +123,30 @@ unplug_attempts = 3
             raise CallError(command, result)
         return [json.loads(line) for line in result.stdout.splitlines() if line.strip()]
 
+    def insist(self, *command):
+        """A call that may be repeated. berthctl gives up after 10 s, which an emulated CPU that boots a guest may need."""
+        for attempt in range(6):
+            try:
+                return self.call(*command)
+            except CallError as error:
+                if "DEADLINE_EXCEEDED" not in error.text or attempt == 5:
+                    raise
+
     def push_vpc(self):
         path = self.folder / "vpcs.toml"
         path.write_text(VPC)
-        self.call("controller", "vpc", "push", path)
+        self.insist("controller", "vpc", "push", path)
 
     def attach(self, vm, mac, address, *options):
         """The operation when it is over. CallError when it was refused at once."""
-        return self.call("vmaas", "attach", "--vm", vm, "--vpc", "blue", "--mac", mac, "--ip", address, *options)[-1]
+        return self.call("vmaas", "attach", "--vm", vm, "--vpc", "blue", "--mac", mac, "--ip", address,
+                         "--timeout", "100s", *options)[-1]
 
     def detach(self, attachment):
-        return self.call("vmaas", "detach", attachment)[-1]
+        return self.call("vmaas", "detach", attachment, "--timeout", "100s")[-1]
 
     def list(self):
-        values = self.call("vmaas", "list")
+        values = self.insist("vmaas", "list")
         return values[0]["attachments"] if values and "attachments" in values[0] else values
 
     # -- what a leak would show in
