@@ -75,7 +75,7 @@ level = "debug"
 
 [qemu]
 monitor = "/run/{{vm}}.qmp"
-unplug_wait_ms = 1500
+unplug_wait_ms = 5000
 unplug_attempts = 3
 
 [host]
