@@ -31,15 +31,15 @@ inline const host::PciAddress kGpuSound = pci("0000:02:00.1");
 inline const host::PciAddress kDrive = pci("0000:03:00.0");
 inline constexpr std::uint16_t kVfs = 2;
 
-inline constexpr host::Deadlines kShort{.attribute = std::chrono::milliseconds(200),
-                                        .create_vfs = std::chrono::milliseconds(200),
-                                        .destroy_vfs = std::chrono::milliseconds(200),
-                                        .vfs_visible = std::chrono::milliseconds(200),
-                                        .bind = std::chrono::milliseconds(200),
+inline constexpr host::Deadlines kShort{.attribute = std::chrono::milliseconds(1000),
+                                        .create_vfs = std::chrono::milliseconds(1000),
+                                        .destroy_vfs = std::chrono::milliseconds(1000),
+                                        .vfs_visible = std::chrono::milliseconds(1000),
+                                        .bind = std::chrono::milliseconds(1000),
                                         .group_released = std::chrono::milliseconds(50),
-                                        .reset = std::chrono::milliseconds(200),
-                                        .appear = std::chrono::milliseconds(200),
-                                        .controller = std::chrono::milliseconds(5000)};
+                                        .reset = std::chrono::milliseconds(1000),
+                                        .appear = std::chrono::milliseconds(1000),
+                                        .controller = std::chrono::milliseconds(10000)};
 
 struct VfHost {
   VfHost() {

@@ -71,6 +71,69 @@ TEST(Config, ARemoteEswitchNeedsItsSocketAndAMemory) {
       << "the rule holder's to say";
 }
 
+// What "vf" needs besides its own section.
+std::string with_host(const std::string& host) {
+  return std::string(kGood) + "[agent]\nstate_dir = \"/s\"\n[qemu]\nmonitor = \"/m/{vm}\"\n[host]\n" + host;
+}
+
+TEST(Config, FunctionsAreVfsOfAPf) {
+  const auto config = parse_config(
+      with_host("functions = \"vf\"\npf = \"0000:3b:00.0\"\ndevices = [\"0000:02:00.0\"]\n"), "t");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->host.pf->str(), "0000:3b:00.0");
+  EXPECT_EQ(config->host.vfs, 2) << "as many as the eSwitch has functions";
+  EXPECT_EQ(config->host.devices.size(), 1U);
+}
+
+TEST(Config, FunctionsComeInSlotsOrFromADpu) {
+  const auto slots =
+      parse_config(with_host("functions = \"vf\"\nprovider = \"slot\"\n"
+                             "slots = [\"0000:00:03.0 3 1af4:1041\", \"0000:00:04.0 - 1AF4:1041\"]\n"),
+                   "t");
+  ASSERT_TRUE(slots) << slots.error().message;
+  EXPECT_EQ(slots->host.slots[0].slot, "3");
+  EXPECT_EQ(slots->host.slots[1].slot, "");
+  EXPECT_EQ(slots->host.slots[1].vendor_id, 0x1af4);
+  const auto dpu = parse_config(
+      with_host("functions = \"vf\"\nprovider = \"virtnet\"\nvirtnet = \"/opt/ask-dpu\"\n"), "t");
+  ASSERT_TRUE(dpu) << dpu.error().message;
+  EXPECT_EQ(dpu->host.virtnet.program, "/opt/ask-dpu");
+}
+
+TEST(Config, NamesWhatIsWrongOfTheHost) {
+  const std::string vf = "functions = \"vf\"\n";
+  const std::string slot = vf + "provider = \"slot\"\n";
+  const std::vector<std::pair<std::string, std::string>> faults = {
+      {"functions = \"sf\"\n", "host.functions"},
+      {vf, "host.pf"},
+      {vf + "pf = \"3b:00.0\"\n", "host.pf"},
+      {vf + "pf = \"0000:3b:00.0\"\nvfs = 1\n", "host.vfs"},
+      {vf + "provider = \"magic\"\n", "host.provider"},
+      {vf + "provider = \"virtnet\"\nvirtnet = \"virtnet\"\n", "host.virtnet"},
+      {vf + "pf = \"0000:3b:00.0\"\nslots = []\n", "host.slots"},
+      {slot, "host.slots"},
+      {slot + "slots = [\"0000:00:03.0 3 1af4:1041\"]\n", "host.slots"},
+      {slot + "slots = [\"0000:00:03.0 ../3 1af4:1041\", \"0000:00:03.0 4 1af4:1041\"]\n", "host.slots"},
+      {slot + "slots = [\"0000:00:03.0 3 1af4\", \"0000:00:03.0 4 1af4:1041\"]\n", "host.slots"},
+      {"devices = \"0000:02:00.0\"\n", "host.devices"},
+      {"devices = [\"02:00.0\"]\n", "host.devices"},
+      {"device = []\n", "host.device"}};
+  for (const auto& [host, key] : faults) {
+    const auto config = parse_config(with_host(host), "test.toml");
+    ASSERT_FALSE(config) << host;
+    EXPECT_THAT(config.error().message, HasSubstr(key + ":")) << host;
+  }
+  const auto no_monitor = parse_config(std::string(kGood) + "[host]\ndevices = [\"0000:02:00.0\"]\n", "t");
+  EXPECT_THAT(no_monitor.error().message, HasSubstr("qemu.monitor"));
+}
+
+TEST(Config, TheExamplesAreGood) {
+  for (const char* name : {"berthd.toml", "berthd-remote.toml", "berthd-vf.toml"}) {
+    const auto config = load_config(std::filesystem::path(BERTH_EXAMPLES) / name);
+    EXPECT_TRUE(config) << config.error().message;
+  }
+}
+
 TEST(Config, NotTomlIsAnErrorWithALine) {
   const auto config = parse_config("[api\nx", "test.toml");
   ASSERT_FALSE(config);

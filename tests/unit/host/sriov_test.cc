@@ -16,10 +16,10 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using testing::pci;
 
-constexpr Deadlines kShort{.attribute = milliseconds(200),
-                           .create_vfs = milliseconds(50),
-                           .destroy_vfs = milliseconds(50),
-                           .vfs_visible = milliseconds(50)};
+constexpr Deadlines kShort{.attribute = milliseconds(1000),
+                           .create_vfs = milliseconds(1000),
+                           .destroy_vfs = milliseconds(1000),
+                           .vfs_visible = milliseconds(1000)};
 
 class SriovTest : public ::testing::Test {
  protected:

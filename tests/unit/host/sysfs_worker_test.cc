@@ -22,7 +22,7 @@ using ::testing::HasSubstr;
 using testing::pci;
 
 constexpr milliseconds kLong{10000};
-constexpr milliseconds kShort{20};
+constexpr milliseconds kShort{500};
 
 class SysfsWorkerTest : public ::testing::Test {
  protected:

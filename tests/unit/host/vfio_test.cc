@@ -16,10 +16,7 @@ using std::chrono::milliseconds;
 using ::testing::HasSubstr;
 using testing::pci;
 
-constexpr Deadlines kShort{.attribute = milliseconds(200),
-                           .bind = milliseconds(50),
-                           .group_released = milliseconds(20),
-                           .reset = milliseconds(200)};
+constexpr Deadlines kShort{.group_released = milliseconds(20)};
 
 class VfioTest : public ::testing::Test {
  protected:
