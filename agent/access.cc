@@ -28,6 +28,8 @@ constexpr std::array kTable = {
     Entry{"berth.northbound.v1.Inspection/ShowRules", /*        */ false, false, true},
     Entry{"berth.northbound.v1.Inspection/Explain", /*          */ false, false, true},
     Entry{"berth.northbound.v1.Inspection/ShowVpcs", /*         */ true, true, true},
+    Entry{"berth.northbound.v1.Topology/GetTopology", /*        */ true, false, true},
+    Entry{"berth.northbound.v1.Topology/PlanTopology", /*       */ true, false, true},
     Entry{"berth.southbound.v1.VpcControl/Sync", /*             */ false, true, false},
 };
 

@@ -20,6 +20,7 @@
 #include "host/vtep_port.h"
 #include "northbound/attachments.h"
 #include "northbound/inspection.h"
+#include "northbound/topology.h"
 #include "rpc/server.h"
 #include "southbound/vpc_control.h"
 
@@ -187,6 +188,7 @@ class Daemon {
                 .devices = &host_side_.devices()}),
         attachments_(agent_),
         inspection_(agent_),
+        topology_(topology_view_),
         vpc_control_(agent_, io.get_executor()),
         server_(io.get_executor(), server_options(config)),
         tasks_(io.get_executor()),
@@ -250,9 +252,10 @@ class Daemon {
   Result<void> listen() {
     attachments_.add_to(server_);
     inspection_.add_to(server_);
+    topology_.add_to(server_);
     vpc_control_.add_to(server_);
     for (const char* service : {"berth.northbound.v1.Attachments", "berth.northbound.v1.Inspection",
-                                "berth.southbound.v1.VpcControl"}) {
+                                "berth.northbound.v1.Topology", "berth.southbound.v1.VpcControl"}) {
       if (auto complete = server_.require_complete(service); !complete) return complete;
     }
     server_.set_authorize(
@@ -282,6 +285,8 @@ class Daemon {
   agent::Agent agent_;
   northbound::Attachments attachments_;
   northbound::Inspection inspection_;
+  agent::TopologyView topology_view_{"/"};
+  northbound::Topology topology_;
   southbound::VpcControl vpc_control_;
   rpc::Server server_;
   TaskGroup tasks_;

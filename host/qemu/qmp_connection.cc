@@ -22,13 +22,28 @@ Error hung_up(const boost::system::error_code& error) {
           .reason = "VMM_HUNG_UP"};
 }
 
+// A socket that QEMU has made but does not listen to yet refuses like one that a dead QEMU has left.
+constexpr int kRefusals = 5;
+constexpr std::chrono::milliseconds kRefusalInterval{20};
+
 Task<void> connect(Socket::socket& socket, Socket::endpoint endpoint) {
-  const auto [error] = co_await socket.async_connect(endpoint, kAsTuple);
-  if (!error) co_return Result<void>();
-  if (error == asio::error::connection_refused || error == boost::system::errc::no_such_file_or_directory) {
-    co_return fail(Code::kNotFound, "VM_NOT_RUNNING", fmt::format("no QEMU listens to {}", endpoint.path()));
+  for (int refusals = 1;; ++refusals) {
+    const auto [error] = co_await socket.async_connect(endpoint, kAsTuple);
+    if (!error) co_return Result<void>();
+    if (error == asio::error::connection_refused && refusals < kRefusals) {
+      boost::system::error_code ignored;  // opened anew by the next async_connect
+      socket.close(ignored);
+      const auto slept = co_await sleep_for(kRefusalInterval);
+      if (!slept) co_return slept;
+      continue;
+    }
+    const bool is_absent = error == boost::system::errc::no_such_file_or_directory;
+    if (error == asio::error::connection_refused || is_absent)
+      co_return fail(Code::kNotFound, "VM_NOT_RUNNING",
+                     fmt::format("no QEMU listens to {}", endpoint.path()));
+    co_return std::unexpected(
+        unreachable(fmt::format("connect to {}: {}", endpoint.path(), error.message())));
   }
-  co_return std::unexpected(unreachable(fmt::format("connect to {}: {}", endpoint.path(), error.message())));
 }
 
 }  // namespace

@@ -68,12 +68,12 @@ class FakeQemu {
   FakeQemu(const FakeQemu&) = delete;
   FakeQemu& operator=(const FakeQemu&) = delete;
 
-  void start() {
+  void start(std::chrono::milliseconds listens_after = {}) {
     std::filesystem::remove(path_);
     acceptor_.open();
     acceptor_.bind(Socket::endpoint(path_));
-    acceptor_.listen();
-    tasks_.spawn("monitor", serve());
+    if (listens_after.count() == 0) acceptor_.listen();
+    tasks_.spawn("monitor", serve(listens_after));
   }
   // As SIGKILL does: the socket's file stays, nobody listens.
   void die() {
@@ -108,7 +108,11 @@ class FakeQemu {
     return std::unexpected(std::pair(std::move(kind), std::move(words)));
   }
 
-  asio::awaitable<void> serve() {
+  asio::awaitable<void> serve(std::chrono::milliseconds listens_after) {
+    if (listens_after.count() != 0) {
+      if (!co_await sleep_for(listens_after)) co_return;
+      acceptor_.listen();
+    }
     while (true) {
       auto client = std::make_shared<Socket::socket>(acceptor_.get_executor());
       const auto [error] = co_await acceptor_.async_accept(*client, kAsTuple);

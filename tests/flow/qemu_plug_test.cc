@@ -221,6 +221,15 @@ TEST_F(QemuPlugTest, VmThatDoesNotRunGetsStartArguments) {
   EXPECT_EQ(unplug("berth-vf3"), "the VM does not run");
 }
 
+TEST_F(QemuPlugWithVm, QemuThatIsAboutToListenIsNotTakenForADeadOne) {
+  qemu->die();
+  run_until_done(io, sleep_for(5ms));
+  qemu->start(50ms);
+  const auto plugged = plug_in(vfio());
+  ASSERT_TRUE(plugged) << plugged.error().message;
+  EXPECT_FALSE(plugged->at_start);
+}
+
 TEST_F(QemuPlugWithVm, KilledQemuHasLostItsDevices) {
   ASSERT_TRUE(plug_in(vfio()));
   qemu->die();
@@ -287,6 +296,15 @@ TEST_F(QemuPlugWithVm, UnpluggedIsGone) {
   ASSERT_TRUE(unplugged) << unplugged.error().message;
   EXPECT_THAT(qemu->devices, IsEmpty());
   EXPECT_EQ(qemu->count("device_del"), 1U);
+}
+
+TEST_F(QemuPlugWithVm, EventEndsTheWaitAtOnce) {
+  QemuPlug patient(io.get_executor(), {.monitor = (folder / "{vm}.sock").string(), .unplug_wait = 60s});
+  ASSERT_TRUE(run_until_done(io, patient.plug(vm, vfio())));
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_TRUE(run_until_done(io, patient.unplug(vm, "berth-vf3")));
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 30s);
+  run_until_done(io, patient.stop());
 }
 
 TEST_F(QemuPlugWithVm, WhatTheVmNeverHadIsGone) {

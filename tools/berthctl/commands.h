@@ -47,4 +47,8 @@ struct ExplainArgs {
 Task<void> explain(rpc::Channel& channel, ExplainArgs args, Format format);
 Task<void> show_rules(rpc::Channel& channel, Format format);
 
+Task<void> show_topology(rpc::Channel& channel, Format format);
+Task<void> plan_topology(rpc::Channel& channel, std::vector<std::string> devices, std::uint32_t spare_ports,
+                         Format format);
+
 }  // namespace berth::ctl

@@ -1,6 +1,7 @@
 // berthctl: a VMaaS, a static controller and an operator, on the command line.
 #include "tools/berthctl/capture.h"
 #include "tools/berthctl/commands.h"
+#include "tools/berthctl/doctor.h"
 #include "tools/berthctl/session.h"
 
 #include <functional>
@@ -43,6 +44,7 @@ std::chrono::milliseconds to_duration(double seconds) {
 int main(int argc, char** argv) {
   using namespace berth;
   using namespace berth::ctl;
+  if (argc > 1 && std::string_view(argv[1]) == "doctor") return run_doctor(argc - 1, argv + 1);
   CLI::App app("berthctl: attach VMs to VPCs, push VPCs, look at an agent");
   app.require_subcommand(1);
   app.fallthrough();  // options of berthctl itself may stand behind a command
@@ -123,10 +125,25 @@ int main(int argc, char** argv) {
       ->check(CLI::PositiveNumber);
   auto* rules_app = show_app->add_subcommand("rules", "the eSwitch's rules, in testpmd syntax");
 
+  std::vector<std::string> devices;
+  std::uint32_t spare_ports = 0;
+  auto* topology_app = app.add_subcommand(
+      "topology", "how far NICs, GPUs and drives are from each other (role vmaas, operator)");
+  auto* plan_app = topology_app->add_subcommand("plan", "arguments for a VM that keeps it so");
+  plan_app->add_option("--device", devices, "PCI address; once for each")->required();
+  plan_app->add_option("--spare", spare_ports, "hotplug ports that stay free");
+
+  auto* doctor_app =
+      app.add_subcommand("doctor", "what is wrong with this host, and the cure; needs no agent");
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (*doctor_app) {
+    fmt::print(stderr, "berthctl: doctor comes first: berthctl doctor --help\n");
+    return 2;
   }
   const Format format = target.json ? Format::kJson : Format::kText;
   const auto timeout = to_duration(timeout_seconds);
@@ -161,6 +178,9 @@ int main(int argc, char** argv) {
     }
     command = [&](rpc::Channel& channel) { return explain(channel, explain_args, format); };
   }
+  if (*topology_app) command = [&](rpc::Channel& channel) { return show_topology(channel, format); };
+  if (*plan_app)
+    command = [&](rpc::Channel& channel) { return plan_topology(channel, devices, spare_ports, format); };
   if (*rules_app) command = [&](rpc::Channel& channel) { return show_rules(channel, format); };
   return run_command(target, command);
 }

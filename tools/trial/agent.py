@@ -65,7 +65,8 @@ class CallError(TrialError):
 class Agent:
     """With `eswitchd`, the eSwitch is in that program, and berthd has a memory: both may be killed and started."""
 
-    def __init__(self, world, berthd, berthctl, certs_tool, level="info", functions=4, eswitchd=None):
+    def __init__(self, world, berthd, berthctl, certs_tool, level="info", functions=4, eswitchd=None,
+                 more=""):
         self.world = world
         self.berthd = berthd
         self.berthctl = berthctl
@@ -78,6 +79,8 @@ class Agent:
         self.config.write_text(CONFIG.format(port=0, folder=folder, trust_domain=TRUST_DOMAIN, eswitch=eswitch,
                                              uplink=UPLINK, vtep=world.host_vtep, level=level,
                                              functions=functions))
+        with open(self.config, "a") as file:
+            file.write(more)  # tables of a test's own
         self.functions = functions
         if eswitchd:
             with open(self.config, "a") as file:
