@@ -44,9 +44,6 @@ Task<std::vector<PciAddress>> Sriov::ensure_vfs(PciAddress pf, std::uint16_t cou
                    fmt::format("{} can have {} VFs, not {}", pf, function->total_vfs, count));
   }
   const auto present = tree_.vfs_of(pf);
-  // None at all: the host has booted since, or somebody destroyed them. Nobody can have one then, and those
-  // of before come back at their addresses, unbound.
-  if (present.empty()) leased.clear();
   if (!leased.empty() && present.size() <= *leased.rbegin()) {
     co_return refused("VFS_LOST", fmt::format("{} has {} VFs; vf{} is leased to an attachment", pf,
                                               present.size(), *leased.rbegin()));

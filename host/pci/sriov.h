@@ -22,7 +22,7 @@ class Sriov {
       : tree_(tree), worker_(worker), events_(events), deadlines_(deadlines) {}
 
   // At least `count` VFs of `pf`, in order. `leased`: numbers of those that somebody may have; if there is
-  // one, and any VF at all, nothing is created or destroyed. Idempotent; to be called before anything else uses the VFs.
+  // one, nothing is created or destroyed. Idempotent; to be called before anything else uses the VFs.
   //   NOT_FOUND           PCI_DEVICE_UNKNOWN
   //   FAILED_PRECONDITION NOT_A_PF, PF_HAS_NO_DRIVER, VFS_IN_USE (too few, and some are in use), VFS_LOST
   //                       (leased, but not there any more)

@@ -61,12 +61,6 @@ TEST_F(SriovTest, TooFewThatNobodyUsesAreMadeAnewThroughZero) {
                                             "sriov_drivers_autoprobe 0", "sriov_numvfs 3"));
 }
 
-TEST_F(SriovTest, AfterABootOfTheHostTheLeasedAreMadeAnewWithTheOthers) {
-  const auto made = ensure(3, {1});
-  ASSERT_TRUE(made) << made.error().message;
-  EXPECT_EQ(made->size(), 3U);
-}
-
 TEST_F(SriovTest, NothingIsDestroyedThatIsLeasedOrHasADriver) {
   ASSERT_TRUE(ensure(2));
   const auto writes = kernel->writes().size();
