@@ -61,7 +61,7 @@ def a_bind_that_the_kernel_refuses_ends_by_name_and_takes_nothing():
 
 def a_killed_QEMU_gives_its_function_back():
     operation = attach("vm-2", 6)
-    assert operation["state"] == "DONE", operation
+    assert isinstance(operation, dict) and operation["state"] == "DONE", operation
     World.other.kill()
     operation = World.berthd.detach(operation["attachment"])
     assert operation["state"] == "DONE" and not operation.get("fault"), operation
@@ -70,7 +70,7 @@ def a_killed_QEMU_gives_its_function_back():
 
 def while_a_write_to_sysfs_hangs_berthd_answers():
     World.operation = attach("vm-1", 5)
-    assert World.operation["state"] == "DONE", World.operation
+    assert isinstance(World.operation, dict) and World.operation["state"] == "DONE", World.operation
     World.writer = subprocess.Popen(["sh", "-c", f"echo 0 > {PCI / NIC}/sriov_numvfs"])
     until(lambda: "blocked" in run("dmesg").stdout or "Relaying device request" in run("dmesg").stdout,
           "the kernel's word that it waits")
