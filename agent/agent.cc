@@ -91,6 +91,7 @@ Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::
 asio::awaitable<void> Agent::stop() {
   tasks_.cancel();
   co_await tasks_.join();
+  if (outbox_) co_await outbox_->stop();
 }
 
 Task<Operation> Agent::attach(AttachIntent intent) {
