@@ -26,6 +26,7 @@ constexpr std::array kTable = {
     Entry{"berth.northbound.v1.Attachments/WaitOperation", /*   */ true, false, true},
     Entry{"berth.northbound.v1.Attachments/WatchOperations", /* */ true, false, true},
     Entry{"berth.northbound.v1.Inspection/ShowRules", /*        */ false, false, true},
+    Entry{"berth.northbound.v1.Inspection/ShowAudit", /*        */ false, false, true},
     Entry{"berth.northbound.v1.Inspection/Explain", /*          */ false, false, true},
     Entry{"berth.northbound.v1.Inspection/ShowVpcs", /*         */ true, true, true},
     Entry{"berth.northbound.v1.Topology/GetTopology", /*        */ true, false, true},

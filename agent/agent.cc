@@ -65,7 +65,9 @@ Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::
       tasks_(executor),
       push_mutex_(executor),
       quarantine_interval_(settings.quarantine_interval),
-      services_{.attachments = attachments_,
+      audit_interval_(settings.audit_interval),
+      services_{.eswitch = eswitch,
+                .attachments = attachments_,
                 .vpcs = vpcs_,
                 .operations = operations_,
                 .endpoints = endpoints_,
@@ -76,7 +78,10 @@ Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::
                 .passthrough = settings.passthrough,
                 .devices = settings.devices,
                 .underlay_mtu_bytes = settings.underlay_mtu_bytes,
-                .vpc_wait = settings.vpc_wait} {
+                .vpc_wait = settings.vpc_wait,
+                .probe = settings.probe} {
+  auditor_.add(audited_rules_);
+  auditor_.add(audited_answers_);
   if (settings.completions == nullptr) return;
   outbox_.emplace(executor, state, operations_.completions(), *settings.completions, settings.outbox_times);
   operations_.set_has_outbox(true);
@@ -86,6 +91,7 @@ Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::
 asio::awaitable<void> Agent::stop() {
   tasks_.cancel();
   co_await tasks_.join();
+  if (outbox_) co_await outbox_->stop();
 }
 
 Task<Operation> Agent::attach(AttachIntent intent) {

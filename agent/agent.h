@@ -2,6 +2,7 @@
 // it. Owns the tables; the workflows and the reconciler work on them.
 #pragma once
 
+#include "agent/audited_parts.h"
 #include "agent/explain.h"
 #include "agent/outbox.h"
 #include "agent/services.h"
@@ -27,6 +28,8 @@ struct AgentSettings {
   // Of a host that gives VMs its own devices; both or none. They outlive the agent.
   host::Passthrough* passthrough = nullptr;
   const host::HostDevices* devices = nullptr;
+  ProbeLimits probe = {};
+  std::chrono::milliseconds audit_interval{0};  // 0: never
 };
 
 // Of the rules that the eSwitch holds for the port now: a rule that goes (a neighbour on this host left, a
@@ -91,6 +94,13 @@ class Agent {
   Signal& vpcs_changed() { return vpcs_.changed(); }
   Task<void> set_next_hops(std::map<IpAddress, MacAddress> next_hops);
 
+  // --- audit
+  // Before start(). LIFETIME: longer than the agent.
+  void add_audited_part(AuditedPart& part) { auditor_.add(part); }
+  asio::awaitable<void> audit() { return auditor_.look(); }
+  const AuditReport& audit_report() const { return auditor_.report(); }
+  std::chrono::milliseconds audit_interval() const { return audit_interval_; }
+
   // --- inspection
   Task<std::vector<dataplane::HeldRule>> read_rules() { return eswitch_.read_rules(std::nullopt); }
   Task<std::vector<dataplane::PortState>> read_ports() { return eswitch_.read_ports(); }
@@ -114,11 +124,15 @@ class Agent {
   std::optional<Outbox> outbox_;
   Feed<EndpointEvent> endpoints_;
   Reconciler reconciler_;
+  AuditedRules audited_rules_{reconciler_};
+  AuditedAnswers audited_answers_{reconciler_};
+  Auditor auditor_{attachments_};
   host::FunctionPool functions_;
   TaskGroup tasks_;
   AsyncMutex push_mutex_;  // pushes are validated against the state they replace
   bool next_hops_are_programmed_ = true;
   std::chrono::milliseconds quarantine_interval_;
+  std::chrono::milliseconds audit_interval_;
   Services services_;
 };
 

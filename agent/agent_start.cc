@@ -25,6 +25,7 @@ Task<Adoption> Agent::start(SavedState saved) {
   if (!adopted) co_return pass(adopted, "program the eSwitch");
   for (const SavedAttachment& attachment : saved.attachments) resume(attachment);
   if (outbox_) tasks_.spawn("outbox", outbox_->run());
+  if (audit_interval_.count() != 0) tasks_.spawn("audit", auditor_.run(audit_interval_));
   tasks_.spawn("lift quarantines", lift_quarantines(services_, quarantine_interval_));
   co_return adopted;
 }
@@ -55,6 +56,7 @@ Result<void> Agent::restore(const SavedState& saved) {
     }
     Attachment attachment = one.attachment;
     attachment.function.socket = function->socket;
+    attachment.function.is_unbacked = function->is_unbacked;
     attachment.function.mac = attachment.intent.mac;
     if (attachment.state == AttachmentState::kQuarantined) functions_.quarantine(attachment.function.index);
     attachments_.insert(std::move(attachment));

@@ -20,11 +20,12 @@ struct AttachSteps {
       {"resolve",
        &AttachWorkflow::resolve},  // its VPC is known, its addresses are free, a function is leased
   }};
-  static constexpr std::array<Step<AttachWorkflow>, 7> kRun = {{
+  static constexpr std::array<Step<AttachWorkflow>, 8> kRun = {{
       {"close", &AttachWorkflow::close},      // default drop is in the eSwitch before the function can send
       {"program", &AttachWorkflow::program},  // anti-spoof, policy, mappings, tunnel termination
       {"prepare", &AttachWorkflow::prepare},  // admin MAC, rate
       {"expose", &AttachWorkflow::expose},    // PCIe hotplug: the function appears on the host
+      {"probe", &AttachWorkflow::probe},      // frames of its own have crossed the rules; nobody has it yet
       {"bind", &AttachWorkflow::bind},        // vfio-pci owns it, and the devices that go along
       {"plug", &AttachWorkflow::plug},        // the VM has them
       {"verify", &AttachWorkflow::verify},    // the eSwitch, read back, holds what was meant
@@ -148,6 +149,11 @@ Task<StepOutcome> AttachWorkflow::expose() {
   const auto exposed = co_await services_.driver.expose(wanted_interface());
   if (exposed) attachment().function.address = exposed->address;
   co_return exposed;
+}
+
+Task<StepOutcome> AttachWorkflow::probe() {
+  Prober prober(services_.eswitch, services_.reconciler, services_.vpcs, attachment(), services_.probe);
+  co_return co_await prober.run();
 }
 
 Task<StepOutcome> AttachWorkflow::bind() {

@@ -30,6 +30,7 @@ class AttachWorkflow {
   Task<StepOutcome> program();
   Task<StepOutcome> prepare();
   Task<StepOutcome> expose();
+  Task<StepOutcome> probe();
   Task<StepOutcome> bind();
   Task<StepOutcome> plug();
   Task<StepOutcome> verify();

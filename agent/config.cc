@@ -11,6 +11,8 @@
 namespace berth::agent {
 namespace {
 
+constexpr std::int64_t kMaxAuditIntervalSeconds = 86400;
+
 void read_api(const toml::value& root, Config& config, Error& error) {
   Section api(root, "api", error);
   config.api.listen = api.required_string("listen");
@@ -147,6 +149,8 @@ void read_rest(const toml::value& root, Config& config, Error& error) {
   Section completions(root, "completions", error);
   config.completions.receivers = completions.strings("receivers");
   config.completions.server_name = completions.string("server_name", "");
+  config.agent.audit_interval_s =
+      static_cast<std::uint32_t>(agent.integer("audit_interval_s", 30, 0, kMaxAuditIntervalSeconds));
   config.log.level = read_log_level(root, error);
 }
 

@@ -49,7 +49,8 @@ struct Config {
     std::set<host::PciAddress> devices;  // that VMs may be given as a whole
   } host;
   struct AgentConfig {
-    std::filesystem::path state_dir;  // empty: a restart forgets everything; not with "remote"
+    std::filesystem::path state_dir;      // empty: a restart forgets everything; not with "remote"
+    std::uint32_t audit_interval_s = 30;  // between two looks at what drifts; 0: never
   } agent;
   struct Completions {
     std::vector<std::string>

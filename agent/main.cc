@@ -144,6 +144,8 @@ void log_adoption(const agent::Adoption& adopted, std::chrono::steady_clock::tim
              {"added", adopted.added_count},
              {"removed", adopted.removed_count},
              {"ms", std::chrono::duration_cast<std::chrono::milliseconds>(took).count()}});
+  for (const std::string& line : adopted.isolated)
+    log_event(LogLevel::kWarning, "function isolated", {{"what", line}});
 }
 
 // The first session, or why there is none: nothing can be done without.
@@ -208,7 +210,8 @@ class Daemon {
                 .underlay_mtu_bytes = uplink.mtu_bytes,
                 .vpc_wait = std::chrono::milliseconds(config.attach.vpc_wait_ms),
                 .passthrough = &host_side_.passthrough(),
-                .devices = &host_side_.devices()}),
+                .devices = &host_side_.devices(),
+                .audit_interval = std::chrono::seconds(config.agent.audit_interval_s)}),
         attachments_(agent_),
         inspection_(agent_),
         topology_(topology_view_),

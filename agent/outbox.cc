@@ -20,11 +20,14 @@ asio::awaitable<void> Outbox::run() {
   deliver_more();
   while (true) {
     auto ended = co_await completions_.next_after(heard_);
-    if (!ended) break;  // cancelled: nothing else ends a feed that is followed this closely
+    if (!ended) co_return;  // cancelled: nothing else ends a feed that is followed this closely
     heard_ = ended->revision;
     add(*std::move(ended));
     deliver_more();
   }
+}
+
+asio::awaitable<void> Outbox::stop() {
   tasks_.cancel();
   co_await tasks_.join();
 }

@@ -48,8 +48,9 @@ class Outbox {
   bool is_full() const { return untold_ >= kMaxUntold; }
   std::size_t untold() const { return untold_; }
 
-  // Delivers what is there and what comes. Until cancelled.
+  // Delivers what is there and what comes. Until cancelled; then stop().
   asio::awaitable<void> run();
+  asio::awaitable<void> stop();
 
  private:
   // What one attachment's owner is to be told, in order. One is under way, or waits for its next attempt.

@@ -1,6 +1,7 @@
 #include "agent/reconciler.h"
 
 #include "dataplane/diff.h"
+#include "dataplane/pipeline.h"
 #include "dataplane/rule_text.h"
 
 #include <algorithm>
@@ -21,6 +22,11 @@ LocalEndpoint endpoint_of(const Attachment& attachment) {
           .ips = attachment.intent.ips,
           .mac = attachment.intent.mac,
           .rates = attachment.intent.rates};
+}
+
+const RuleKey& key_of(const dataplane::RuleChange& change) {
+  const auto* add = std::get_if<dataplane::AddRule>(&change);
+  return add != nullptr ? add->rule.key : std::get<dataplane::RemoveRule>(change).key;
 }
 
 // Books what became of one change. A rule that was to be replaced and was refused counts as gone: the
@@ -58,7 +64,7 @@ Task<Adoption> Reconciler::resync() {
   const auto lock = co_await mutex_.lock();
   if (!lock) co_return pass(lock);
   // What is wanted is believed to be there: digests tell where it is not.
-  const auto scopes = all_scopes();
+  auto scopes = all_scopes();
   Adoption adoption;
   held_.clear();
   strays_.clear();
@@ -74,6 +80,9 @@ Task<Adoption> Reconciler::resync() {
   const auto read = co_await read_back_if_unsure();
   if (!read) co_return pass(read);
   adoption.read_count = read->rule_count;
+  for (const std::string& line : isolate_strangers()) adoption.isolated.push_back(line);
+  for (const dataplane::EswitchPort port : isolated_)
+    scopes.push_back({.kind = Scope::Kind::kClosed, .port = port});
 
   Result<void> outcome;
   if (!read->is_as_believed) {
@@ -141,9 +150,12 @@ Task<void> Reconciler::carry_out(std::vector<Scope> scopes, Plan plan) {
     co_return pass(outcomes);
   }
   Result<void> first_refusal;
+  for (const Scope& scope : scopes) unfinished_.erase(scope);
   for (std::size_t i = 0; i < plan.changes.size(); ++i) {
     const auto refused = take_outcome(plan.device, plan.changes[i], (*outcomes)[i]);
-    if (!refused && first_refusal) first_refusal = refused;
+    if (refused) continue;
+    unfinished_.insert(plan.scope_of.at(key_of(plan.changes[i])));
+    if (first_refusal) first_refusal = refused;
   }
   for (const Scope& scope : scopes) held_.erase(scope);
   for (const auto& [key, rule] : plan.device) held_[plan.scope_of.at(key)].emplace(key, rule);
@@ -301,6 +313,28 @@ std::vector<Scope> Reconciler::scopes_of(const Attachment& attachment) const {
           {.kind = Scope::Kind::kDelivery, .port = port}};
 }
 
+std::vector<dataplane::HeldRule> Reconciler::rules_on_the_way(const Attachment& attachment) const {
+  std::vector<Scope> scopes = scopes_of(attachment);
+  scopes.push_back({.kind = Scope::Kind::kHost});
+  scopes.push_back({.kind = Scope::Kind::kVpc, .vpc = attachment.intent.vpc});
+  std::vector<dataplane::HeldRule> rules;
+  for (const Scope& scope : scopes) {
+    const auto held = held_.find(scope);
+    if (held == held_.end()) continue;
+    for (auto next = held->second.begin(); next != held->second.end();) {
+      if (scope.kind == Scope::Kind::kVpc && next->first.group == dataplane::group::kMapping) {
+        // There may be a hundred thousand.
+        next =
+            held->second.lower_bound({.group = dataplane::group::kMapping + 1, .priority = 0, .match = {}});
+        continue;
+      }
+      rules.push_back({.rule = next->second});
+      ++next;
+    }
+  }
+  return rules;
+}
+
 std::vector<Scope> Reconciler::scopes_of_vpc(const VpcId& vpc) const {
   std::vector<Scope> scopes = {{.kind = Scope::Kind::kVpc, .vpc = vpc}};
   for (const Attachment& attachment : attachments_.list_in(vpc)) {
@@ -329,6 +363,8 @@ std::vector<Rule> Reconciler::wanted_rules(const Scope& scope) const {
     return dataplane::compile_vpc(*vpc, peers_of(*vpc, vpcs_.staged()), underlay_);
   }
   const Attachment* attachment = attachments_.find_port(scope.port);
+  const bool is_isolated = scope.kind == Scope::Kind::kClosed && isolated_.contains(scope.port);
+  if (attachment == nullptr && is_isolated) return dataplane::compile_closed(scope.port);
   if (attachment == nullptr || attachment->gate == Gate::kNone) return {};
   if (scope.kind == Scope::Kind::kClosed) return dataplane::compile_closed(scope.port);
 

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <string>
 #include <vector>
 
 namespace berth::agent {
@@ -23,6 +24,7 @@ struct Adoption {
   std::size_t read_count = 0;   // read back one by one, because a digest differed
   std::size_t added_count = 0;  // or replaced
   std::size_t removed_count = 0;
+  std::vector<std::string> isolated;  // functions that had rules and no attachment, a line each
 };
 
 // Which compile_* function of dataplane/compile.h, and for what.
@@ -53,6 +55,21 @@ class Reconciler {
   // the number of rules. DATA_LOSS (RULES_DIFFER, ANSWERS_DIFFER) when one is missing or is another one,
   // NOT_FOUND (VPC_UNKNOWN) when the gate is open and the VPC is gone.
   Task<std::size_t> verify(Attachment attachment);
+
+  // The rules that a packet of this VM to itself, or to it from the wire, may meet, as they are believed to
+  // be held: its own, the host's and its VPC's, remote mappings left out.
+  std::vector<dataplane::HeldRule> rules_on_the_way(const Attachment& attachment) const;
+  // Nothing changes a rule until it is released.
+  Task<AsyncMutex::Lock> hold_still() { return mutex_.lock(); }
+
+  // The audit (reconciler_audit.cc). What the eSwitch holds and should not, and the other way round, a line a
+  // difference in testpmd syntax, the first few hundred; digests first, then only rules of owners that
+  // differ. Nothing on the device is changed. What is found is known from then on, and repaired by the other
+  // call.
+  Task<std::vector<std::string>> find_rule_drift();
+  Task<void> repair_rules();
+  Task<std::vector<std::string>> find_answer_drift();
+  Task<void> repair_answers();
 
   // Everything that the gate of this attachment decides.
   std::vector<Scope> scopes_of(const Attachment& attachment) const;
@@ -89,6 +106,9 @@ class Reconciler {
   Task<std::size_t> read_back(std::set<dataplane::EswitchPort> owners,
                               std::set<dataplane::EswitchPort> owners_with_rules);
   Task<void> read_back_answers();
+  Task<void> read_back_noting(dataplane::EswitchPort owner);
+  std::vector<std::string> isolate_strangers();
+  std::set<dataplane::EswitchPort> answered_ports() const;
   std::vector<dataplane::RuleDigest> believed_digests() const;
   std::vector<Scope> all_scopes() const;
   Task<void> ensure_answers(dataplane::EswitchPort port);
@@ -106,6 +126,10 @@ class Reconciler {
   std::map<Scope, Rules> held_;
   // On the device, and of no scope that was ensured: an interrupted apply() or another berthd left them.
   Rules strays_;
+  // Scopes that may not be as they are wanted: a change of theirs was refused, or the audit found them so.
+  std::set<Scope> unfinished_;
+  // Functions without an attachment that had rules: they keep a default drop.
+  std::set<dataplane::EswitchPort> isolated_;
   // Of the eSwitch when it was last known what it holds; none: it is not known.
   std::optional<std::uint64_t> known_epoch_;
   std::map<dataplane::EswitchPort, dataplane::PortAnswers> held_answers_;

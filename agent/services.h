@@ -4,6 +4,7 @@
 #include "agent/attachment_store.h"
 #include "agent/operation_store.h"
 #include "agent/outbox.h"
+#include "agent/prober.h"
 #include "agent/reconciler.h"
 #include "agent/state_db.h"
 #include "agent/vpc_store.h"
@@ -25,6 +26,7 @@ struct EndpointEvent {
 };
 
 struct Services {
+  dataplane::Eswitch& eswitch;
   AttachmentStore& attachments;
   VpcStore& vpcs;
   OperationStore& operations;
@@ -40,6 +42,7 @@ struct Services {
   std::uint32_t underlay_mtu_bytes = 0;
   // How long an attach waits for its VPC to become known.
   std::chrono::milliseconds vpc_wait{1000};
+  ProbeLimits probe;
 };
 
 }  // namespace berth::agent

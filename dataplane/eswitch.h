@@ -10,8 +10,10 @@
 #include "dataplane/slowpath/outcome.h"
 #include "dataplane/slowpath/port_answers.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -23,7 +25,14 @@ struct AddRule {
 struct RemoveRule {
   RuleKey key;
 };
-using RuleChange = std::variant<AddRule, RemoveRule>;
+// What frames of inject() have moved: from now on read_rules() says so much less of this rule, as long as it
+// is held with these actions. Nothing for one that is not held, or does not count.
+struct DiscountRule {
+  RuleKey key;
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+};
+using RuleChange = std::variant<AddRule, RemoveRule, DiscountRule>;
 
 struct HeldRule {
   Rule rule;
@@ -31,6 +40,25 @@ struct HeldRule {
   std::uint64_t packets = 0;
   std::uint64_t bytes = 0;
 };
+
+// Which rules to read: all, those that serve one port (Rule::owner), or those of these keys that are held.
+struct RuleFilter {
+  RuleFilter(std::nullopt_t = std::nullopt) {}
+  RuleFilter(EswitchPort of) : owner(of) {}
+  RuleFilter(std::optional<EswitchPort> of) : owner(of) {}
+  RuleFilter(std::vector<RuleKey> of) : keys(std::move(of)) {}
+  std::optional<EswitchPort> owner;
+  std::optional<std::vector<RuleKey>> keys;
+};
+
+// An Ethernet frame, as if it had come from the port: the wire, or the VM at a function.
+struct InjectedFrame {
+  EswitchPort from;
+  std::vector<std::uint8_t> bytes;
+};
+constexpr std::size_t kMaxInjectedFrames = 64;
+constexpr std::size_t kMinInjectedBytes = 14;  // an Ethernet header
+constexpr std::size_t kMaxInjectedBytes = 1514;
 
 struct PortState {
   EswitchPort port;
@@ -61,10 +89,10 @@ class Eswitch {
   // rules.
   virtual Task<std::vector<Result<void>>> apply(std::vector<RuleChange> changes) = 0;
 
-  // The rules that are held, ordered by key: all of them, or those that serve `owner` (Rule::owner). rte_flow
-  // has no way to ask a device what a rule does: a backend answers from its own table, and asks the device
-  // for the counter of every rule that counts, which fails when the device has lost it.
-  virtual Task<std::vector<HeldRule>> read_rules(std::optional<EswitchPort> owner) = 0;
+  // The rules that are held, ordered by key, each once. rte_flow has no way to ask a device what a rule does:
+  // a backend answers from its own table, and asks the device for the counter of every rule that counts,
+  // which fails when the device has lost it.
+  virtual Task<std::vector<HeldRule>> read_rules(RuleFilter which) = 0;
 
   // What read_rules() would return, short enough to be compared: one for each owner and group that has
   // rules, ordered. From the backend's own table, like the rules.
@@ -86,6 +114,13 @@ class Eswitch {
   // The answers that are held and what became of the frames: of one port, or of every one, the uplink first.
   // NOT_FOUND (PORT_UNKNOWN).
   virtual Task<std::vector<SlowPathState>> read_slow_path(std::optional<EswitchPort> port) = 0;
+
+  // Puts frames in front of the rules. They take the way of all packets, count, and leave where the rules
+  // say. Returns when the eSwitch has all of them: it may act on them, and tell their counts, a little later.
+  // Not idempotent. Nothing is injected with UNIMPLEMENTED (PROBE_NOT_SUPPORTED: only the device behind a
+  // port can send as that port), NOT_FOUND (PORT_UNKNOWN), INVALID_ARGUMENT (FRAME_SIZE, TOO_MANY_FRAMES);
+  // some may have been with RESOURCE_EXHAUSTED (INJECTION_BUSY: earlier ones still wait) and UNAVAILABLE.
+  virtual Task<void> inject(std::vector<InjectedFrame> frames) = 0;
 };
 
 }  // namespace berth::dataplane

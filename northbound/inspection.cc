@@ -2,6 +2,7 @@
 
 #include "dataplane/rule_text.h"
 
+#include <chrono>
 #include <map>
 #include <set>
 #include <utility>
@@ -15,6 +16,9 @@ void Inspection::add_to(rpc::Server& server) {
   server.unary<v1::ExplainRequest, v1::ExplainResponse>(
       "berth.northbound.v1.Inspection/Explain",
       [this](rpc::Context, v1::ExplainRequest request) { return explain(std::move(request)); });
+  server.unary<v1::ShowAuditRequest, v1::ShowAuditResponse>(
+      "berth.northbound.v1.Inspection/ShowAudit",
+      [this](rpc::Context, v1::ShowAuditRequest) { return show_audit(); });
   server.unary<v1::ShowVpcsRequest, v1::ShowVpcsResponse>(
       "berth.northbound.v1.Inspection/ShowVpcs",
       [this](rpc::Context, v1::ShowVpcsRequest) { return show_vpcs(); });
@@ -38,6 +42,11 @@ v1::HeldRule to_message(const dataplane::HeldRule& held, const dataplane::PortNu
   shown.set_packets(held.packets);
   shown.set_bytes(held.bytes);
   return shown;
+}
+
+std::uint64_t unix_milliseconds(std::chrono::system_clock::time_point time) {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count());
 }
 
 Result<agent::ExplainQuestion> to_question(const v1::ExplainRequest& request) {
@@ -91,6 +100,27 @@ Task<v1::ExplainResponse> Inspection::explain(v1::ExplainRequest request) {
     shown.set_packet(step.packet);
   }
   response.set_end(answer->end);
+  co_return response;
+}
+
+Task<v1::ShowAuditResponse> Inspection::show_audit() {
+  const agent::AuditReport& report = agent_.audit_report();
+  v1::ShowAuditResponse response;
+  response.set_interval_s(static_cast<std::uint32_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(agent_.audit_interval()).count()));
+  response.set_runs(report.runs);
+  response.set_last_run_unix_ms(unix_milliseconds(report.last_run));
+  response.set_took_us(static_cast<std::uint64_t>(report.took.count()));
+  response.set_obstacle(report.obstacle);
+  response.set_found(report.found);
+  response.set_repaired(report.repaired);
+  for (const agent::AuditFinding& finding : report.findings) {
+    v1::AuditFinding& shown = *response.add_findings();
+    shown.set_seen_unix_ms(unix_milliseconds(finding.seen));
+    shown.set_part(finding.part);
+    shown.set_what(finding.what);
+    shown.set_refusal(finding.refusal);
+  }
   co_return response;
 }
 

@@ -17,6 +17,7 @@ class Inspection {
  private:
   Task<v1::ShowRulesResponse> show_rules();
   Task<v1::ExplainResponse> explain(v1::ExplainRequest request);
+  Task<v1::ShowAuditResponse> show_audit();
   Task<v1::ShowVpcsResponse> show_vpcs();
 
   agent::Agent& agent_;

@@ -3,6 +3,7 @@
 #include "base/offload.h"
 #include "dataplane/dpdk/eal.h"
 #include "dataplane/dpdk/engine.h"
+#include "dataplane/dpdk/injector.h"
 #include "dataplane/dpdk/slow_path.h"
 #include "dataplane/dpdk/worker.h"
 
@@ -98,6 +99,7 @@ class EmbeddedEswitch::Impl {
   asio::any_io_executor control() { return control_.get_executor(); }
   Engine& engine() { return *engine_; }
   SlowPath& slow_path() { return *slow_path_; }
+  Injector& injector() { return *injector_; }
 
  private:
   Result<void> open_here(const SoftEswitchOptions& options) {
@@ -114,6 +116,9 @@ class EmbeddedEswitch::Impl {
     auto slow_path = SlowPath::start(engine_->read_ports());
     if (!slow_path) return pass(slow_path);
     slow_path_ = *std::move(slow_path);
+    auto injector = Injector::make(engine_->read_ports());
+    if (!injector) return pass(injector);
+    injector_.emplace(*std::move(injector));
     return {};
   }
 
@@ -130,6 +135,7 @@ class EmbeddedEswitch::Impl {
   std::optional<Engine> engine_;
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<SlowPath> slow_path_;
+  std::optional<Injector> injector_;
 };
 
 Result<std::unique_ptr<EmbeddedEswitch>> EmbeddedEswitch::open_soft(const SoftEswitchOptions& options) {
@@ -150,9 +156,10 @@ Task<std::vector<Result<void>>> EmbeddedEswitch::apply(std::vector<RuleChange> c
   });
 }
 
-Task<std::vector<HeldRule>> EmbeddedEswitch::read_rules(std::optional<EswitchPort> owner) {
-  co_return co_await offload(impl_->control(),
-                             [impl = impl_.get(), owner] { return impl->engine().rules().read(owner); });
+Task<std::vector<HeldRule>> EmbeddedEswitch::read_rules(RuleFilter which) {
+  co_return co_await offload(impl_->control(), [impl = impl_.get(), which = std::move(which)] {
+    return impl->engine().rules().read(which);
+  });
 }
 
 Task<std::vector<RuleDigest>> EmbeddedEswitch::read_digests() {
@@ -167,7 +174,7 @@ Task<std::vector<PortState>> EmbeddedEswitch::read_ports() {
   });
 }
 
-// Both take the slow path's lock, not the control thread: a long batch of rules holds no VM's configuration
+// These take the slow path's lock, not the control thread: a long batch of rules holds no VM's configuration
 // up.
 Task<void> EmbeddedEswitch::set_answers(EswitchPort port, std::optional<PortAnswers> answers) {
   co_return impl_->slow_path().set_answers(port, std::move(answers));
@@ -178,6 +185,11 @@ Task<std::vector<SlowPathState>> EmbeddedEswitch::read_slow_path(std::optional<E
   auto state = impl_->slow_path().read(*port);
   if (!state) co_return pass(state);
   co_return std::vector{*std::move(state)};
+}
+
+// From here: the driver takes packets from any thread.
+Task<void> EmbeddedEswitch::inject(std::vector<InjectedFrame> frames) {
+  co_return impl_->injector().inject(frames);
 }
 
 }  // namespace berth::dataplane::dpdk

@@ -1,5 +1,6 @@
 #include "dataplane/dpdk/rule_holder.h"
 
+#include <algorithm>
 #include <ranges>
 #include <utility>
 
@@ -7,7 +8,9 @@ namespace berth::dataplane::dpdk {
 
 Result<void> RuleHolder::apply(const RuleChange& change) {
   if (const auto* add_rule = std::get_if<AddRule>(&change)) return add(add_rule->rule);
-  return remove(std::get<RemoveRule>(change).key);
+  if (const auto* remove_rule = std::get_if<RemoveRule>(&change)) return remove(remove_rule->key);
+  discount(std::get<DiscountRule>(change));
+  return {};
 }
 
 Result<void> RuleHolder::add(const Rule& rule) {
@@ -50,6 +53,13 @@ Result<void> RuleHolder::remove(const RuleKey& key) {
   return {};
 }
 
+void RuleHolder::discount(const DiscountRule& discount) {
+  const auto found = held_.find(discount.key);
+  if (found == held_.end()) return;
+  found->second.discount_packets += discount.packets;
+  found->second.discount_bytes += discount.bytes;
+}
+
 void RuleHolder::clear() {
   // The port goes anyway.
   for (const Held& held : held_ | std::views::values) (void)steering_->destroy(held.installed, held.rule);
@@ -57,7 +67,9 @@ void RuleHolder::clear() {
   held_.clear();
 }
 
-Result<std::vector<HeldRule>> RuleHolder::read(std::optional<EswitchPort> owner) const {
+Result<std::vector<HeldRule>> RuleHolder::read(const RuleFilter& which) const {
+  if (which.keys) return read_keys(*which.keys);
+  const auto& owner = which.owner;
   std::vector<HeldRule> rules;
   const auto take = [&](const Held& held) -> Result<void> {
     auto one = read_one(held);
@@ -80,6 +92,21 @@ Result<std::vector<HeldRule>> RuleHolder::read(std::optional<EswitchPort> owner)
   return rules;
 }
 
+Result<std::vector<HeldRule>> RuleHolder::read_keys(std::vector<RuleKey> keys) const {
+  std::ranges::sort(keys);
+  const auto repeated = std::ranges::unique(keys);
+  keys.erase(repeated.begin(), repeated.end());
+  std::vector<HeldRule> rules;
+  for (const RuleKey& key : keys) {
+    const auto found = held_.find(key);
+    if (found == held_.end()) continue;
+    auto one = read_one(found->second);
+    if (!one) return pass(one);
+    rules.push_back(*std::move(one));
+  }
+  return rules;
+}
+
 std::vector<RuleDigest> RuleHolder::digests() const {
   RuleDigests digests;
   for (const Held& held : held_ | std::views::values) digests.add(held.rule);
@@ -91,8 +118,8 @@ Result<HeldRule> RuleHolder::read_one(const Held& held) const {
   if (!held.rule.actions.count) return read;
   const auto count = steering_->query(held.installed);
   if (!count) return pass(count);
-  read.packets = count->packets;
-  read.bytes = count->bytes;
+  read.packets = count->packets - std::min(count->packets, held.discount_packets);
+  read.bytes = count->bytes - std::min(count->bytes, held.discount_bytes);
   return read;
 }
 

@@ -22,7 +22,7 @@ class RuleHolder {
   // As Eswitch::apply().
   Result<void> apply(const RuleChange& change);
   // Counters come from the device; HARDWARE_REJECTED when it does not know a rule any more.
-  Result<std::vector<HeldRule>> read(std::optional<EswitchPort> owner) const;
+  Result<std::vector<HeldRule>> read(const RuleFilter& which) const;
   // As Eswitch::read_digests(). Costs a walk over all rules, and the device nothing.
   std::vector<RuleDigest> digests() const;
   // Destroys all, whatever the device says to it.
@@ -35,6 +35,9 @@ class RuleHolder {
     // Which of the two device priorities of its own it has: the replacement takes the other one, so that
     // both can stand while packets move over (HP-05, HP-43).
     std::uint32_t slot = 0;
+    // Of its count, what is not told (DiscountRule).
+    std::uint64_t discount_packets = 0;
+    std::uint64_t discount_bytes = 0;
   };
   struct ByKey {
     bool operator()(const Held* a, const Held* b) const { return a->rule.key < b->rule.key; }
@@ -43,6 +46,8 @@ class RuleHolder {
   Result<void> add(const Rule& rule);
   Result<void> replace(Held& held, const Rule& rule);
   Result<void> remove(const RuleKey& key);
+  void discount(const DiscountRule& discount);
+  Result<std::vector<HeldRule>> read_keys(std::vector<RuleKey> keys) const;
   Result<HeldRule> read_one(const Held& held) const;
   void index(const Held& held);
   void unindex(const Held& held);

@@ -162,11 +162,22 @@ Result<Rule> read_rule(const v1::Rule& message) {
   return reader.finish(rule);
 }
 
+Result<RuleKey> read_key(const v1::RuleKey& message) {
+  FieldReader reader("MALFORMED_RULE");
+  RuleKey key = take_key(message, reader);
+  return reader.finish(std::move(key));
+}
+
 void write_change(const RuleChange& change, v1::Change& message) {
   if (const auto* add = std::get_if<AddRule>(&change)) {
     write_rule(add->rule, *message.mutable_add());
+  } else if (const auto* remove = std::get_if<RemoveRule>(&change)) {
+    write_key(remove->key, *message.mutable_remove());
   } else {
-    write_key(std::get<RemoveRule>(change).key, *message.mutable_remove());
+    const DiscountRule& discount = std::get<DiscountRule>(change);
+    write_key(discount.key, *message.mutable_discount()->mutable_key());
+    message.mutable_discount()->set_packets(discount.packets);
+    message.mutable_discount()->set_bytes(discount.bytes);
   }
 }
 
@@ -176,7 +187,13 @@ Result<RuleChange> read_change(const v1::Change& message) {
     RuleChange change = AddRule{take_rule(message.add(), reader)};
     return reader.finish(std::move(change));
   }
-  if (!message.has_remove()) reader.complain("change", "is neither an addition nor a removal");
+  if (message.has_discount()) {
+    RuleChange change = DiscountRule{.key = take_key(message.discount().key(), reader),
+                                     .packets = message.discount().packets(),
+                                     .bytes = message.discount().bytes()};
+    return reader.finish(std::move(change));
+  }
+  if (!message.has_remove()) reader.complain("change", "is neither an addition nor a removal nor a discount");
   RuleChange change = RemoveRule{take_key(message.remove(), reader)};
   return reader.finish(std::move(change));
 }

@@ -19,6 +19,7 @@ Result<EswitchPort> read_port(std::uint32_t number);
 void write_rule(const Rule& rule, v1::Rule& message);
 void write_key(const RuleKey& key, v1::RuleKey& message);
 Result<Rule> read_rule(const v1::Rule& message);
+Result<RuleKey> read_key(const v1::RuleKey& message);
 
 void write_change(const RuleChange& change, v1::Change& message);
 Result<RuleChange> read_change(const v1::Change& message);

@@ -10,6 +10,22 @@ namespace {
 
 constexpr std::size_t kRulesPerReply = 1024;
 
+Result<RuleFilter> read_filter(const v1::ReadRulesRequest& request) {
+  if (request.keys_size() != 0) {
+    std::vector<RuleKey> keys;
+    for (const v1::RuleKey& message : request.keys()) {
+      auto key = read_key(message);
+      if (!key) return pass(key);
+      keys.push_back(*std::move(key));
+    }
+    return RuleFilter(std::move(keys));
+  }
+  if (!request.has_owner()) return RuleFilter();
+  const auto port = read_port(request.owner());
+  if (!port) return pass(port);
+  return RuleFilter(*port);
+}
+
 }  // namespace
 
 EswitchService::EswitchService(asio::any_io_executor executor, Eswitch& eswitch, std::uint64_t instance)
@@ -42,6 +58,9 @@ void EswitchService::add_to(rpc::Server& server) {
   server.unary<v1::ReadSlowPathRequest, v1::ReadSlowPathReply>(
       method("ReadSlowPath"),
       [this](rpc::Context, v1::ReadSlowPathRequest request) { return read_slow_path(std::move(request)); });
+  server.unary<v1::InjectRequest, v1::InjectReply>(
+      method("Inject"),
+      [this](rpc::Context, v1::InjectRequest request) { return inject(std::move(request)); });
 }
 
 Task<void> EswitchService::hello(rpc::Context, v1::HelloRequest request,
@@ -109,13 +128,9 @@ Task<v1::ApplyReply> EswitchService::apply_batch(v1::ApplyRequest request) {
 }
 
 Task<void> EswitchService::read_rules(v1::ReadRulesRequest request, rpc::Writer<v1::ReadRulesReply> replies) {
-  std::optional<EswitchPort> owner;
-  if (request.has_owner()) {
-    const auto port = read_port(request.owner());
-    if (!port) co_return pass(port);
-    owner = *port;
-  }
-  const auto rules = co_await eswitch_.read_rules(owner);
+  auto filter = read_filter(request);
+  if (!filter) co_return pass(filter);
+  const auto rules = co_await eswitch_.read_rules(*std::move(filter));
   if (!rules) co_return pass(rules);
   for (std::size_t begin = 0; begin < rules->size(); begin += kRulesPerReply) {
     v1::ReadRulesReply reply;
@@ -180,6 +195,19 @@ Task<v1::ReadSlowPathReply> EswitchService::read_slow_path(v1::ReadSlowPathReque
   v1::ReadSlowPathReply reply;
   for (const SlowPathState& state : *states) write_slow_path(state, *reply.add_ports());
   co_return reply;
+}
+
+Task<v1::InjectReply> EswitchService::inject(v1::InjectRequest request) {
+  if (const auto current = check_session(request.session()); !current) co_return pass(current);
+  std::vector<InjectedFrame> frames;
+  for (const v1::Frame& message : request.frames()) {
+    const auto from = read_port(message.from());
+    if (!from) co_return pass(from);
+    frames.push_back({.from = *from, .bytes = {message.bytes().begin(), message.bytes().end()}});
+  }
+  const auto injected = co_await eswitch_.inject(std::move(frames));
+  if (!injected) co_return pass(injected);
+  co_return v1::InjectReply();
 }
 
 Result<void> EswitchService::check_session(std::uint64_t session) const {

@@ -30,6 +30,7 @@ class EswitchService {
   Task<v1::ReadPortsReply> read_ports();
   Task<v1::SetAnswersReply> set_answers(v1::SetAnswersRequest request);
   Task<v1::ReadSlowPathReply> read_slow_path(v1::ReadSlowPathRequest request);
+  Task<v1::InjectReply> inject(v1::InjectRequest request);
   Result<void> check_session(std::uint64_t session) const;
 
   Eswitch& eswitch_;

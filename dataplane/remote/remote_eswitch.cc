@@ -119,10 +119,14 @@ Task<std::vector<Result<void>>> RemoteEswitch::apply(std::vector<RuleChange> cha
   co_return std::move(outcomes);
 }
 
-Task<std::vector<HeldRule>> RemoteEswitch::read_rules(std::optional<EswitchPort> owner) {
+Task<std::vector<HeldRule>> RemoteEswitch::read_rules(RuleFilter which) {
   if (const auto connected = check_session(); !connected) co_return pass(connected);
+  if (which.keys && which.keys->empty()) co_return std::vector<HeldRule>();
   v1::ReadRulesRequest request;
-  if (owner) request.set_owner(owner->number());
+  if (which.owner) request.set_owner(which.owner->number());
+  if (which.keys) {
+    for (const RuleKey& key : *which.keys) write_key(key, *request.add_keys());
+  }
   const auto call = co_await channel_.server_stream<v1::ReadRulesReply>(method("ReadRules"), request);
   if (!call) co_return told(call);
   std::vector<HeldRule> rules;
@@ -193,6 +197,23 @@ Task<std::vector<SlowPathState>> RemoteEswitch::read_slow_path(std::optional<Esw
     states.push_back(*std::move(state));
   }
   co_return states;
+}
+
+Task<void> RemoteEswitch::inject(std::vector<InjectedFrame> frames) {
+  if (const auto connected = check_session(); !connected) co_return pass(connected);
+  v1::InjectRequest request;
+  request.set_session(*session_);
+  for (const InjectedFrame& frame : frames) {
+    v1::Frame& message = *request.add_frames();
+    message.set_from(frame.from.number());
+    message.set_bytes(frame.bytes.data(), frame.bytes.size());
+  }
+  const auto reply = co_await channel_.unary<v1::InjectReply>(method("Inject"), request);
+  if (reply) co_return Result<void>();
+  Error error = told(reply).error();
+  // A holder of an earlier version does not know the call.
+  if (error.code == Code::kUnimplemented) error.reason = "PROBE_NOT_SUPPORTED";
+  co_return std::unexpected(std::move(error));
 }
 
 }  // namespace berth::dataplane::remote

@@ -31,12 +31,13 @@ class RemoteEswitch : public Eswitch {
 
   // Whether what was under way when the session ended has happened is not known: read, then.
   Task<std::vector<Result<void>>> apply(std::vector<RuleChange> changes) override;
-  Task<std::vector<HeldRule>> read_rules(std::optional<EswitchPort> owner) override;
+  Task<std::vector<HeldRule>> read_rules(RuleFilter which) override;
   Task<std::vector<RuleDigest>> read_digests() override;
   std::uint64_t epoch() const override { return epoch_; }
   Task<std::vector<PortState>> read_ports() override;
   Task<void> set_answers(EswitchPort port, std::optional<PortAnswers> answers) override;
   Task<std::vector<SlowPathState>> read_slow_path(std::optional<EswitchPort> port) override;
+  Task<void> inject(std::vector<InjectedFrame> frames) override;
 
  private:
   asio::awaitable<Error> keep_session();

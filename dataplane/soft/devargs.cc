@@ -25,23 +25,12 @@ int collect(const char* key, const char* value, void* pairs) {
 }  // namespace
 
 std::expected<SwitchConfig, std::string> parse_devargs(const char* text) {
-  static constexpr std::array kKeys{"uplink",
-                                    "flow_cache",
-                                    "max_meters",
-                                    "fault_refuse",
-                                    "fault_stall",
-                                    "fault_reset",
-                                    "function",
-                                    "max_rules",
-                                    "max_counters",
-                                    "max_groups",
-                                    "max_encaps",
-                                    "match_dwords",
-                                    "mbufs",
-                                    "agent_ring",
-                                    "idle_nap",
-                                    "unbacked",
-                                    static_cast<const char*>(nullptr)};
+  static constexpr std::array kKeys{"uplink",       "flow_cache",   "max_meters",
+                                    "fault_refuse", "fault_stall",  "fault_reset",
+                                    "fault_ignore", "function",     "max_rules",
+                                    "max_counters", "max_groups",   "max_encaps",
+                                    "mbufs",        "match_dwords", "agent_ring",
+                                    "idle_nap",     "unbacked",     static_cast<const char*>(nullptr)};
   const std::unique_ptr<rte_kvargs, KvargsDeleter> arguments(
       rte_kvargs_parse(text != nullptr ? text : "", kKeys.data()));
   if (arguments == nullptr)
@@ -63,6 +52,7 @@ std::expected<SwitchConfig, std::string> parse_devargs(const char* text) {
       {"flow_cache", &config.cached_flows},
       {"max_meters", &config.pools.meters},
       {"fault_refuse", &config.faults.refuse_create},
+      {"fault_ignore", &config.faults.ignore_create},
       {"fault_stall", &config.faults.stall_after},
       {"fault_reset", &config.faults.reset_after},
   }};

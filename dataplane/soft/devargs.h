@@ -10,7 +10,7 @@
 //   flow_cache=      flows that the cache remembers; 0 switches it off
 //   agent_ring=      packets that wait for the agent, per port and direction
 //   idle_nap=        microseconds that the worker sleeps between rounds when no packets come (never)
-//   fault_refuse= fault_stall= fault_reset=   faults on request (faults.h)
+//   fault_refuse= fault_ignore= fault_stall= fault_reset=   faults on request (faults.h)
 #pragma once
 
 #include "dataplane/soft/faults.h"

@@ -246,4 +246,8 @@ void set_ethdev_ops(rte_eth_dev& ethdev) {
   ethdev.tx_pkt_burst = &transmit;
 }
 
+bool is_ours(const rte_eth_dev& ethdev) {
+  return ethdev.dev_ops == &kOps;
+}
+
 }  // namespace berth::soft

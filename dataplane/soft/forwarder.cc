@@ -20,6 +20,7 @@ std::uint32_t Forwarder::run() {
     for (unsigned i = 0; i < from_agent; ++i) send(port, *packets[i]);
     total += received + from_agent;
   }
+  total += take_up_injected();
   for (const auto& port : ports_) flush(*port);
   swallow();
   return total;
@@ -32,17 +33,36 @@ void Forwarder::start(std::size_t unbacked) {
   is_running_.store(true, std::memory_order_release);
 }
 
+bool Forwarder::inject(PortIndex port, std::span<rte_mbuf*> packets) {
+  for (rte_mbuf* packet : packets) packet->port = port;
+  const auto count = static_cast<unsigned>(packets.size());
+  return rte_ring_mp_enqueue_bulk(injected_.get(), reinterpret_cast<void**>(packets.data()), count,
+                                  nullptr) == count;
+}
+
+// One by one: they may be of different ports.
+std::uint32_t Forwarder::take_up_injected() {
+  std::array<rte_mbuf*, kBurst> packets;
+  const unsigned count =
+      rte_ring_sc_dequeue_burst(injected_.get(), reinterpret_cast<void**>(packets.data()), kBurst, nullptr);
+  for (unsigned i = 0; i < count; ++i) take_up(packets[i]->port, {&packets[i], 1});
+  return count;
+}
+
 void Forwarder::stop() {
   is_running_.store(false, std::memory_order_release);
   rules_.wait_for_worker();
 }
 
 void Forwarder::drain() {
+  const auto empty = [](rte_ring* ring) {
+    void* packet = nullptr;
+    while (rte_ring_sc_dequeue(ring, &packet) == 0) rte_pktmbuf_free(static_cast<rte_mbuf*>(packet));
+  };
+  empty(injected_.get());
   for (const auto& port : ports_) {
-    for (rte_ring* ring : {port->to_agent.get(), port->from_agent.get()}) {
-      void* packet = nullptr;
-      while (rte_ring_sc_dequeue(ring, &packet) == 0) rte_pktmbuf_free(static_cast<rte_mbuf*>(packet));
-    }
+    empty(port->to_agent.get());
+    empty(port->from_agent.get());
     for (std::uint16_t i = 0; i < port->tx_count; ++i) rte_pktmbuf_free(port->tx[i]);
     port->tx_count = 0;
     port->tx_bytes = 0;

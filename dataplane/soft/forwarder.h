@@ -41,10 +41,16 @@ class Forwarder {
   // Frees what is still in rings and buffers; only while stopped.
   void drain();
 
+  // Packets for inject(), from any thread to the worker. Before the first run().
+  void set_injected(Ring ring) { injected_ = std::move(ring); }
+  // All of them or, when there is no room, none: the worker takes them up as if they had come from the port.
+  bool inject(PortIndex port, std::span<rte_mbuf*> packets);
+
  private:
   // Stages of a burst, so that what one packet needs is loaded while another is worked on: keys, flows that
   // they may be, flows that they are, then what the rules want.
   void take_up(PortIndex index, std::span<rte_mbuf*> packets);
+  std::uint32_t take_up_injected();
   std::size_t prepare(SwitchPort& port, std::span<rte_mbuf*> packets, const PortPlans* plans);
   void find_flows(PortIndex index, std::span<rte_mbuf*> packets, const CacheKeys::View& view);
   bool revive(const FlowCache::Lookup& lookup, std::uint64_t stamp, const rte_mbuf& packet,
@@ -87,6 +93,7 @@ class Forwarder {
   Ports& ports_;
   SwitchPort nowhere_;                // every unbacked port
   std::vector<SwitchPort*> targets_;  // by PortIndex; `ports_`, then unbacked ones
+  Ring injected_;                     // rte_mbuf::port is the index of the port
   std::atomic<bool> is_running_ = false;
   std::uint64_t now_ = 0;  // TSC of this iteration
   std::unique_ptr<FlowCache> cache_;

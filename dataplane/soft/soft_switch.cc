@@ -19,6 +19,13 @@ constexpr std::uint16_t kDescriptors = 1024;
 constexpr std::uint32_t kMbufsBase = 8192;
 constexpr std::uint32_t kMbufsPerPort = 3072;
 constexpr unsigned kMbufCache = 256;
+constexpr unsigned kInjectedPackets = 512;
+
+// Packets of a port that there is not.
+void make_unmatchable(Match& match) {
+  match.key.port = kNoPort;
+  match.mask.port = UINT16_MAX;
+}
 
 }  // namespace
 
@@ -89,6 +96,12 @@ std::expected<void, std::string> SoftSwitch::take_ports() {
     }
     ports_.push_back(std::move(port));
   }
+  const std::string ring_name = name_ + "_inject";
+  Ring injected(
+      rte_ring_create(ring_name.c_str(), kInjectedPackets, SOCKET_ID_ANY, RING_F_SC_DEQ | RING_F_EXACT_SZ));
+  if (injected == nullptr)
+    return std::unexpected(std::string("cannot make a ring: ") + rte_strerror(rte_errno));
+  forwarder_.set_injected(std::move(injected));
   return {};
 }
 
@@ -206,8 +219,9 @@ RuleResult<Rule*> SoftSwitch::create_rule(const rte_flow_attr& attr, const rte_f
                                           const rte_flow_action actions[], Dialect dialect) {
   if (!is_started_) return refuse(ENODEV, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, "port not started");
   if (is_broken_) return refuse(EIO, RTE_FLOW_ERROR_TYPE_STATE, "the E-Switch was reset: restart the proxy");
-  const RuleResult<LoweredRule> lowered = lower(attr, pattern, actions, dialect);
+  RuleResult<LoweredRule> lowered = lower(attr, pattern, actions, dialect);
   if (!lowered) return std::unexpected(lowered.error());
+  if (faults_.ignores_now()) make_unmatchable(lowered->match);
   if (const int refused = faults_.on_create(); refused != 0) {
     return refuse(refused, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, "refused on request");
   }

@@ -73,6 +73,7 @@ class SoftSwitch {
   const PortMap& port_map() const { return map_; }
   const ProfileLimits& limits() const { return config_.limits; }
   SwitchPort& port(PortIndex index) { return *ports_[index]; }
+  Forwarder& forwarder() { return forwarder_; }
   std::vector<std::unique_ptr<EthdevPort>>& ethdevs() { return ethdevs_; }
   const std::string& name() const { return name_; }
   std::uint16_t domain() const { return domain_; }

@@ -29,7 +29,7 @@ using Ring = std::unique_ptr<rte_ring, RingDeleter>;
 
 // Written by the worker, except those of the agent's side, which that thread writes.
 struct PortCounters {
-  PacketCounter received;          // from the backing ethdev
+  PacketCounter received;          // from the backing ethdev, or injected
   PacketCounter sent;              // to it
   PacketCounter send_dropped;      // it took no more
   PacketCounter missed;            // no rule of a reached group matched: given to the agent

@@ -7,6 +7,8 @@
 #include "tests/fakes/run_task.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -28,8 +30,28 @@ class EswitchContract : public ::testing::Test {
   std::vector<Result<void>> apply(std::vector<dataplane::RuleChange> changes) {
     return run_until_done(loop(), Backend::eswitch().apply(std::move(changes))).value();
   }
-  std::vector<dataplane::HeldRule> read(std::optional<Port> owner = std::nullopt) {
-    return run_until_done(loop(), Backend::eswitch().read_rules(owner)).value();
+  std::vector<dataplane::HeldRule> read(dataplane::RuleFilter which = std::nullopt) {
+    return run_until_done(loop(), Backend::eswitch().read_rules(std::move(which))).value();
+  }
+  Result<void> inject(std::vector<dataplane::InjectedFrame> frames) {
+    return run_until_done(loop(), Backend::eswitch().inject(std::move(frames)));
+  }
+  // What the rule has counted as soon as it is `packets` at least, or what it has after ten seconds.
+  dataplane::HeldRule counted(const Rule& rule, std::uint64_t packets) {
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (true) {
+      const auto held = read(std::vector{rule.key});
+      if (held.size() != 1) return {};
+      if (held[0].packets >= packets || std::chrono::steady_clock::now() > give_up) return held[0];
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    }
+  }
+  // 60 bytes, of a protocol that nobody has.
+  static dataplane::InjectedFrame frame(Port from, std::size_t size = 60) {
+    dataplane::InjectedFrame made{.from = from, .bytes = std::vector<std::uint8_t>(size, 0)};
+    made.bytes[0] = made.bytes[6] = 2;
+    made.bytes[12] = made.bytes[13] = 0x88;
+    return made;
   }
   std::vector<dataplane::PortState> read_ports() {
     return run_until_done(loop(), Backend::eswitch().read_ports()).value();
@@ -206,11 +228,89 @@ TYPED_TEST_P(EswitchContract, OnlyFunctionsThatExistAreAnswered) {
   EXPECT_EQ(unknown.error().code, Code::kNotFound);
 }
 
+TYPED_TEST_P(EswitchContract, RulesAreFoundByKey) {
+  this->apply({dataplane::AddRule{this->drop(this->vf0)}, dataplane::AddRule{this->drop(this->vf1)},
+               dataplane::AddRule{this->entry(this->vf1)}});
+  const auto key = this->drop(this->vf1).key;
+  const auto other = this->entry(this->vf1).key;
+  const auto held = this->read(std::vector{key, this->entry(this->vf0).key, other, key});
+  ASSERT_EQ(held.size(), 2U) << "each once, and none that is not held";
+  EXPECT_EQ(held[0].rule, this->entry(this->vf1)) << "ordered by key";
+  EXPECT_EQ(held[1].rule, this->drop(this->vf1));
+  EXPECT_TRUE(this->read(std::vector<dataplane::RuleKey>()).empty());
+}
+
+TYPED_TEST_P(EswitchContract, InjectedFramesTakeTheRulesOfTheirPort) {
+  const dataplane::EswitchPort uplink;
+  this->apply({dataplane::AddRule{this->drop(this->vf0)}, dataplane::AddRule{this->drop(this->vf1)},
+               dataplane::AddRule{this->drop(uplink)}, dataplane::AddRule{this->entry(this->vf0)},
+               dataplane::AddRule{this->entry(this->vf1)}, dataplane::AddRule{this->entry(uplink)}});
+  const auto injected = this->inject({this->frame(this->vf0), this->frame(this->vf0, 100),
+                                      this->frame(uplink), this->frame(this->vf0), this->frame(uplink)});
+  ASSERT_TRUE(injected) << injected.error().message;
+  EXPECT_EQ(this->counted(this->drop(this->vf0), 3).packets, 3U);
+  EXPECT_EQ(this->counted(this->drop(this->vf0), 3).bytes, 220U);
+  EXPECT_EQ(this->counted(this->drop(uplink), 2).packets, 2U);
+  EXPECT_EQ(this->counted(this->drop(this->vf1), 0).packets, 0U);
+}
+
+// Often enough that a flow cache knows them.
+TYPED_TEST_P(EswitchContract, InjectedFramesCountEveryTime) {
+  this->apply({dataplane::AddRule{this->drop(this->vf0)}, dataplane::AddRule{this->entry(this->vf0)}});
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    const std::vector<dataplane::InjectedFrame> frames(dataplane::kMaxInjectedFrames, this->frame(this->vf0));
+    ASSERT_TRUE(this->inject(frames));
+    const auto sent = (i + 1) * dataplane::kMaxInjectedFrames;
+    ASSERT_EQ(this->counted(this->drop(this->vf0), sent).packets, sent);
+  }
+}
+
+TYPED_TEST_P(EswitchContract, WrongFramesAreRefusedAsAWhole) {
+  this->apply({dataplane::AddRule{this->drop(this->vf0)}, dataplane::AddRule{this->entry(this->vf0)}});
+  const auto refusal = [this](dataplane::InjectedFrame wrong) {
+    const auto refused = this->inject({this->frame(this->vf0), std::move(wrong)});
+    return refused ? "taken" : refused.error().reason;
+  };
+  EXPECT_EQ(refusal(this->frame(dataplane::EswitchPort::function(999))), "PORT_UNKNOWN");
+  EXPECT_EQ(refusal(this->frame(this->vf0, dataplane::kMaxInjectedBytes + 1)), "FRAME_SIZE");
+  EXPECT_EQ(refusal({.from = this->vf0, .bytes = std::vector<std::uint8_t>(13)}), "FRAME_SIZE");
+  const auto too_many = this->inject(
+      std::vector<dataplane::InjectedFrame>(dataplane::kMaxInjectedFrames + 1, this->frame(this->vf0)));
+  ASSERT_FALSE(too_many);
+  EXPECT_EQ(too_many.error().reason, "TOO_MANY_FRAMES");
+
+  EXPECT_TRUE(this->inject({this->frame(this->vf0)}));  // behind all that may have got in
+  EXPECT_EQ(this->counted(this->drop(this->vf0), 1).packets, 1U);
+}
+
+TYPED_TEST_P(EswitchContract, DiscountsEndWithTheRule) {
+  auto rule = this->drop(this->vf0);
+  this->apply({dataplane::AddRule{rule}, dataplane::AddRule{this->entry(this->vf0)}});
+  ASSERT_TRUE(this->inject({this->frame(this->vf0), this->frame(this->vf0), this->frame(this->vf0)}));
+  ASSERT_EQ(this->counted(rule, 3).packets, 3U);
+  const auto digests = run_until_done(loop(), TypeParam::eswitch().read_digests()).value();
+  EXPECT_TRUE(this->apply({dataplane::DiscountRule{rule.key, 2, 120}}).front());
+  EXPECT_EQ(this->counted(rule, 0).packets, 1U);
+  EXPECT_EQ(this->counted(rule, 0).bytes, 60U);
+  EXPECT_EQ(run_until_done(loop(), TypeParam::eswitch().read_digests()).value(), digests);
+  ASSERT_TRUE(this->inject({this->frame(this->vf0)}));
+  EXPECT_EQ(this->counted(rule, 2).packets, 2U);
+
+  rule.actions = {.count = true, .fate = dataplane::JumpTo{2}};
+  this->apply({dataplane::AddRule{rule}});
+  EXPECT_EQ(this->counted(rule, 0).packets, 0U);
+  ASSERT_TRUE(this->inject({this->frame(this->vf0)}));
+  EXPECT_EQ(this->counted(rule, 1).packets, 1U);
+  EXPECT_TRUE(this->apply({dataplane::DiscountRule{this->drop(this->vf1).key, 2, 120}}).front());
+}
+
 REGISTER_TYPED_TEST_SUITE_P(EswitchContract, ReadsBackWhatWasAdded, AddingAndRemovingAreIdempotent,
                             AddingOverOtherActionsReplaces, ARefusedReplacementLeavesTheOldOne,
                             ARefusedRuleLeavesTheOthersStanding, RulesAreFoundByOwner,
                             PortsAreTheUplinkThenTheFunctions, AnswersAreHeldByPortUntilTheyAreTakenBack,
                             RefusedAnswersLeaveTheOldOnes, OnlyFunctionsThatExistAreAnswered,
-                            DigestsAreThoseOfTheRulesThatAreHeld);
+                            DigestsAreThoseOfTheRulesThatAreHeld, RulesAreFoundByKey,
+                            InjectedFramesTakeTheRulesOfTheirPort, InjectedFramesCountEveryTime,
+                            WrongFramesAreRefusedAsAWhole, DiscountsEndWithTheRule);
 
 }  // namespace berth::testing

@@ -162,6 +162,15 @@ TEST_F(Remote, CallsFailAtOnceWhileTheHolderIsAway) {
   EXPECT_EQ(set.error().reason, "ESWITCH_AWAY");
 }
 
+// As a holder of an earlier version answers what it does not know.
+TEST_F(Remote, AHolderThatCannotInjectIsHeard) {
+  fake.cannot_inject = true;
+  const auto refused = run(backend.client.inject({}));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kUnimplemented);
+  EXPECT_EQ(refused.error().reason, "PROBE_NOT_SUPPORTED");
+}
+
 TEST_F(Remote, AHolderThatComesBackIsANewEpochAndSaysWhetherItStartedAnew) {
   const auto epoch = backend.client.epoch();
   EXPECT_EQ(backend.client.instance(), 1000U);

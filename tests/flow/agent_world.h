@@ -86,7 +86,8 @@ class AgentWorld {
       state,
       agent::AgentSettings{.underlay = {.vtep = ip("192.0.2.1"), .mac = mac("02:00:00:00:ff:01")},
                            .vpc_wait = vpc_wait,
-                           .quarantine_interval = std::chrono::milliseconds(1)}};
+                           .quarantine_interval = std::chrono::milliseconds(1),
+                           .probe = {.patience = std::chrono::milliseconds(5)}}};
 };
 
 }  // namespace berth::testing

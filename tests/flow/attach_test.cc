@@ -28,7 +28,7 @@ TEST(Attach, TakesEveryStepAndOpensThePort) {
   ASSERT_TRUE(operation);
   EXPECT_FALSE(operation->error);
   EXPECT_THAT(names_of(operation->steps), ElementsAre("admit", "resolve", "close", "program", "prepare",
-                                                      "expose", "bind", "plug", "verify"));
+                                                      "expose", "probe", "bind", "plug", "verify"));
   EXPECT_EQ(operation->result->state, AttachmentState::kAttached);
   EXPECT_EQ(operation->result->intent.mtu_bytes, 1450U);
   EXPECT_EQ(world.eswitch.count(Purpose::kAdmit), 1U);
@@ -224,9 +224,10 @@ TEST(Attach, ARejectedRuleLeavesPortClosedWhicheverItIs) {
 TEST(Attach, VerifyFindsARuleThatTheDeviceLost) {
   AgentWorld world;
   world.push({make_vpc("blue", 7001)});
-  world.eswitch.on_change = [&] {  // a device that says yes and forgets
+  world.driver.before_plug = [&]() -> Task<void> {  // a device that forgets what it had proven
     std::erase_if(world.eswitch.rules,
                   [](const auto& entry) { return entry.second.purpose == Purpose::kAdmit; });
+    co_return Result<void>();
   };
   const auto operation = world.attach(world.intent("vm-1", "blue", 5));
   ASSERT_TRUE(operation && operation->error);
@@ -238,8 +239,14 @@ TEST(Attach, ANeighbourThatComesMeanwhileIsNoDifference) {
   AgentWorld world;
   world.push({make_vpc("blue", 7001)});
   Signal go_on(world.io.get_executor());
-  world.eswitch.after_read = [&] { return go_on.wait(); };
+  world.driver.before_plug = [&]() -> Task<void> {  // from `verify` on
+    world.eswitch.after_read = [&] { return go_on.wait(); };
+    co_return Result<void>();
+  };
   const auto first = world.run(world.agent.attach(world.intent("vm-1", "blue", 5)));
+  while (world.driver.plugged.empty()) world.io.run_one();
+  world.io.poll();
+  world.driver.before_plug = nullptr;
   const auto second = world.run(world.agent.attach(world.intent("vm-2", "blue", 6)));
   world.io.restart();
   world.io.poll();
@@ -356,8 +363,13 @@ TEST(Detach, OfAVmThatIsStillBeingAttachedIsRefused) {
   AgentWorld world;
   world.push({make_vpc("blue", 7001)});
   Signal go_on(world.io.get_executor());
-  world.driver.before_plug = [&] { return go_on.wait(); };
+  bool is_at_plug = false;
+  world.driver.before_plug = [&] {
+    is_at_plug = true;
+    return go_on.wait();
+  };
   const auto accepted = world.run(world.agent.attach(world.intent("vm-1", "blue", 5)));
+  while (!is_at_plug) world.io.run_one();
   world.io.poll();
   const auto refused = world.run(world.agent.detach({RequestId::trusted("bye"), accepted->attachment}));
   ASSERT_FALSE(refused);

@@ -128,8 +128,11 @@ class History {
     run_some(200);
   }
   void end_calls() {
-    calls_->cancel();
-    run_until_done(world_->io, calls_->join());
+    const auto end = [](TaskGroup& calls) -> asio::awaitable<void> {
+      calls.cancel();
+      co_await calls.join();
+    };
+    run_until_done(world_->io, end(*calls_));
     calls_ = std::make_unique<TaskGroup>(world_->io.get_executor());
   }
   // So many handlers, or what comes within a few milliseconds.

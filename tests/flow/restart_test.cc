@@ -116,8 +116,13 @@ TEST(Restart, OnlyTheDifferenceIsChanged) {
   ASSERT_NE(host.eswitch.rules, wanted);
   Life life(host);
   const auto adopted = life.start().value();
-  EXPECT_EQ(host.eswitch.rules, wanted);
-  EXPECT_EQ(adopted.added_count, 2U);
+  // A function that had rules and no attachment keeps a default drop.
+  auto isolated = wanted;
+  for (const auto& rule : dataplane::compile_closed(dataplane::EswitchPort::function(2)))
+    isolated.emplace(rule.key, rule);
+  EXPECT_EQ(host.eswitch.rules, isolated);
+  EXPECT_EQ(adopted.isolated.size(), 1U);
+  EXPECT_EQ(adopted.added_count, 2U + 2U);
   EXPECT_EQ(adopted.removed_count, 3U);
 }
 

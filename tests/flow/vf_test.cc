@@ -367,7 +367,7 @@ TEST_P(VfKilledDetaching, TheNextLifeFinishesIt) {
     life.set_up();
     id = life.attach(VfLife::intent("vm-1", 5))->attachment;
     GetParam().stop_there(host);
-    ASSERT_TRUE(life.agent.detach(RequestId::trusted("bye"), id));
+    ASSERT_TRUE(life.run(life.agent.detach({RequestId::trusted("bye"), id})));
     run_until_stopped(life);
     ASSERT_EQ(life.agent.attachments().get(id)->state, AttachmentState::kDetaching) << "it stopped nowhere";
   }

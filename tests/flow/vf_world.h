@@ -123,7 +123,7 @@ class VfLife {
     return run(agent.operations().wait(accepted->id));
   }
   Result<agent::Operation> detach(const AttachmentId& id) {
-    const auto accepted = agent.detach(RequestId::trusted("bye-" + id.str()), id);
+    const auto accepted = run(agent.detach({RequestId::trusted("bye-" + id.str()), id}));
     if (!accepted) return accepted;
     return run(agent.operations().wait(accepted->id));
   }

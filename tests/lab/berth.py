@@ -37,7 +37,7 @@ class CallError(Exception):
 class Berthd:
     """`bin_folder` has berthd and berthctl. State is in memory, the log in the run folder."""
 
-    def __init__(self, bin_folder, host_section):
+    def __init__(self, bin_folder, host_section, functions=4):
         self.bin = Path(bin_folder)
         self.folder = Path("/run/berth")
         self.folder.mkdir(mode=0o700)
@@ -64,7 +64,7 @@ vtep = "{VTEP}"
 
 [eswitch]
 kind = "embedded"
-functions = 4
+functions = {functions}
 socket_dir = "{self.folder}/vhost"
 
 [agent]
@@ -73,6 +73,12 @@ state_dir = "{self.folder}/state"
 [log]
 level = "debug"
 
+[qemu]
+monitor = "/run/{{vm}}.qmp"
+unplug_wait_ms = 5000
+unplug_attempts = 3
+
+[host]
 {host_section}
 """)
 
@@ -117,10 +123,31 @@ level = "debug"
             raise CallError(command, result)
         return [json.loads(line) for line in result.stdout.splitlines() if line.strip()]
 
+    def insist(self, *command):
+        """A call that may be repeated. berthctl gives up after 10 s, which an emulated CPU that boots a guest may need."""
+        for attempt in range(6):
+            try:
+                return self.call(*command)
+            except CallError as error:
+                if "DEADLINE_EXCEEDED" not in error.text or attempt == 5:
+                    raise
+
     def push_vpc(self):
         path = self.folder / "vpcs.toml"
         path.write_text(VPC)
-        self.call("controller", "vpc", "push", path)
+        self.insist("controller", "vpc", "push", path)
+
+    def attach(self, vm, mac, address, *options):
+        """The operation when it is over. CallError when it was refused at once."""
+        return self.call("vmaas", "attach", "--vm", vm, "--vpc", "blue", "--mac", mac, "--ip", address,
+                         "--timeout", "100s", *options)[-1]
+
+    def detach(self, attachment):
+        return self.call("vmaas", "detach", attachment, "--timeout", "100s")[-1]
+
+    def list(self):
+        values = self.insist("vmaas", "list")
+        return values[0]["attachments"] if values and "attachments" in values[0] else values
 
     # -- what a leak would show in
 
@@ -130,5 +157,5 @@ level = "debug"
     def memory_kb(self):
         return int(re.search(r"VmRSS:\s+(\d+)", read(f"/proc/{self.process.pid}/status")).group(1))
 
-    def threads(self):
+    def thread_count(self):
         return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))

@@ -209,8 +209,7 @@ TEST_F(SwitchdevNic, KeepsWhatIsSetOfAVfsFunction) {
       device, name, {.mac = MacAddress{{1, 0, 0, 0, 0, 0}}, .is_active = {}, .is_attached = {}}));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().reason, "DEVLINK_REFUSED");
-  EXPECT_THAT(refused.error().message, HasSubstr("hardware address"))
-      << "the kernel's own words";
+  EXPECT_THAT(refused.error().message, HasSubstr("hardware address")) << "the kernel's own words";
 }
 
 TEST_F(SwitchdevNic, KeepsTheRateOfAPortInBytesPerSecond) {

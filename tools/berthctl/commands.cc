@@ -201,4 +201,12 @@ Task<void> show_rules(rpc::Channel& channel, Format format) {
   co_return Result<void>();
 }
 
+Task<void> show_audit(rpc::Channel& channel, Format format) {
+  const auto audit = co_await channel.unary<v1::ShowAuditResponse>(
+      "berth.northbound.v1.Inspection/ShowAudit", v1::ShowAuditRequest(), {.timeout = kReadTimeout});
+  if (!audit) co_return pass(audit);
+  print_audit(*audit, format);
+  co_return Result<void>();
+}
+
 }  // namespace berth::ctl

@@ -46,6 +46,7 @@ struct ExplainArgs {
 };
 Task<void> explain(rpc::Channel& channel, ExplainArgs args, Format format);
 Task<void> show_rules(rpc::Channel& channel, Format format);
+Task<void> show_audit(rpc::Channel& channel, Format format);
 
 Task<void> show_topology(rpc::Channel& channel, Format format);
 Task<void> plan_topology(rpc::Channel& channel, std::vector<std::string> devices, std::uint32_t spare_ports,

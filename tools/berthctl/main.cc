@@ -135,6 +135,8 @@ int main(int argc, char** argv) {
 
   auto* doctor_app =
       app.add_subcommand("doctor", "what is wrong with this host, and the cure; needs no agent");
+  auto* audit_app =
+      show_app->add_subcommand("audit", "what was changed behind the agent's back, and became of it");
 
   try {
     app.parse(argc, argv);
@@ -182,5 +184,6 @@ int main(int argc, char** argv) {
   if (*plan_app)
     command = [&](rpc::Channel& channel) { return plan_topology(channel, devices, spare_ports, format); };
   if (*rules_app) command = [&](rpc::Channel& channel) { return show_rules(channel, format); };
+  if (*audit_app) command = [&](rpc::Channel& channel) { return show_audit(channel, format); };
   return run_command(target, command);
 }

@@ -251,6 +251,33 @@ void print_rules(const v1::ShowRulesResponse& rules, Format format) {
   }
 }
 
+void print_audit(const v1::ShowAuditResponse& audit, Format format) {
+  if (format == Format::kJson) {
+    json::array findings;
+    for (const v1::AuditFinding& finding : audit.findings()) {
+      findings.push_back(json::object{{"seen_unix_ms", finding.seen_unix_ms()},
+                                      {"part", finding.part()},
+                                      {"what", finding.what()},
+                                      {"refusal", finding.refusal()}});
+    }
+    return print_line(json::object{{"interval_s", audit.interval_s()},
+                                   {"runs", audit.runs()},
+                                   {"last_run_unix_ms", audit.last_run_unix_ms()},
+                                   {"took_us", audit.took_us()},
+                                   {"obstacle", audit.obstacle()},
+                                   {"found", audit.found()},
+                                   {"repaired", audit.repaired()},
+                                   {"findings", std::move(findings)}});
+  }
+  fmt::print("{} runs, every {} s; the last one took {} us\n{} found, {} repaired\n", audit.runs(),
+             audit.interval_s(), audit.took_us(), audit.found(), audit.repaired());
+  if (!audit.obstacle().empty()) fmt::print("could not look everywhere: {}\n", audit.obstacle());
+  for (const v1::AuditFinding& finding : audit.findings()) {
+    fmt::print("# {}, {}\n{}\n", finding.part(),
+               finding.refusal().empty() ? "repaired" : "not repaired: " + finding.refusal(), finding.what());
+  }
+}
+
 void print_vpcs(const v1::ShowVpcsResponse& vpcs, Format format) {
   if (format == Format::kJson) {
     json::array array;

@@ -197,5 +197,6 @@ class Machine:
         words += f"""sriov_vi_flexible=4,max_ioqpairs=10,msix_qsize=12
             -drive file={folder}/nvme.raw,format=raw,if=none,id=disk
             -device nvme-ns,drive=disk,bus=nvme0,shared=on"""
-        kernel = f"console=ttyS0 quiet panic=-1 intel_iommu=on random.trust_cpu=on {self.kernel_arguments}"
+        # no_timer_check: on a busy machine the emulated timer may tick too late for the kernel's taste, and it panics.
+        kernel = "console=ttyS0 quiet panic=-1 no_timer_check intel_iommu=on random.trust_cpu=on " + self.kernel_arguments
         return [*words.split(), "-append", kernel]

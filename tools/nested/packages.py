@@ -4,8 +4,9 @@ import subprocess
 
 from .needs import Missing
 
-# 6.12, because its netdevsim knows the port types and rates that a switchdev NIC has.
-KERNEL = "linux-image-6.12-amd64"
+# 6.12, because its netdevsim knows the port types and rates that a switchdev NIC has. bookworm-security and
+# bookworm-backports have it; only the former has the package that always names the newest.
+SERIES = "6.12"
 
 
 def _apt(*argv):
@@ -13,11 +14,16 @@ def _apt(*argv):
 
 
 def kernel_version():
-    """"6.12.9+deb12-amd64": what the kernel's meta package depends on now."""
-    found = re.search(r"Depends: linux-image-(6\.\S+)", _apt("apt-cache", "depends", KERNEL))
-    if not found:
-        raise Missing(f"{KERNEL}: apt knows no such package (apt-get update; it is in bookworm-security)")
-    return found.group(1)
+    """"6.12.9+deb12-amd64": the newest that apt knows."""
+    found = re.search(rf"Depends: linux-image-({re.escape(SERIES)}\.\S+)",
+                      _apt("apt-cache", "depends", f"linux-image-{SERIES}-amd64"))
+    if found:
+        return found.group(1)
+    names = _apt("apt-cache", "pkgnames", f"linux-image-{SERIES}.").split()
+    versions = [match.group(1) for name in names if (match := re.fullmatch(r"linux-image-([0-9.]+\+deb12-amd64)", name))]
+    if not versions:
+        raise Missing(f"Linux {SERIES}: apt knows no such kernel (tools/deps install lab; apt-get update)")
+    return max(versions, key=lambda version: [int(part) for part in version.split("+")[0].split(".")])
 
 
 class Packages:

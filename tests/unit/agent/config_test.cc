@@ -35,6 +35,7 @@ TEST(Config, ReadsWhatIsThereAndFillsInTheRest) {
   EXPECT_EQ(config->underlay.vtep.str(), "192.0.2.1");
   EXPECT_EQ(config->attach.vpc_wait_ms, 1000U);
   EXPECT_EQ(config->eswitch.unbacked_functions, 0) << "nobody gets one who has not asked for it";
+  EXPECT_EQ(config->agent.audit_interval_s, 30U);
 }
 
 TEST(Config, NamesTheKeyThatIsWrong) {
@@ -46,6 +47,7 @@ TEST(Config, NamesTheKeyThatIsWrong) {
       {"\"192.0.2.1\"", "\"ff02::1\"", "underlay.vtep"},
       {"functions = 2", "funktions = 2", "eswitch.funktions"},
       {"[eswitch]", "[eswich]", "eswich"},
+      {"[eswitch]", "[agent]\naudit_interval_s = 86401\n[eswitch]", "agent.audit_interval_s"},
       {"trust_domain = \"berth.test\"", "", "api.trust_domain"},
       {"[eswitch]", "[qemu]\nmonitor = \"/run/{vm}/{vm}\"\n[eswitch]", "qemu.monitor"},
       {"[eswitch]", "[qemu]\nmonitor = \"run/{vm}\"\n[eswitch]", "qemu.monitor"},

@@ -1,12 +1,15 @@
 // The switch as DPDK devices: ownership, order of start and stop, representors, bounded slow path.
+#include "dataplane/soft/rte_pmd_berth.h"
 #include "tests/unit/soft/packet.h"
 #include "tests/unit/soft/switch_harness.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rte_ethdev.h>
+#include <rte_mbuf.h>
 
 namespace berth::soft::test {
 namespace {
@@ -113,6 +116,59 @@ TEST_F(DeviceTest, BackingPortsAreHiddenFromApplications) {
   std::uint16_t port = 0;
   RTE_ETH_FOREACH_DEV(port)++ visible;
   EXPECT_EQ(visible, 3);
+}
+
+class InjectionTest : public DeviceTest {
+ protected:
+  InjectionTest() {
+    net.create("group 0 pattern from:vf0 / end actions jump group 1 / end");
+    rule = net.create("group 1 pattern from:vf0 / eth / end actions count / to:vf1 / end");
+    pool = rte_pktmbuf_pool_create("injected", 63, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+  }
+  ~InjectionTest() override { rte_mempool_free(pool); }
+  int inject(PortIndex port, const Bytes& bytes) {
+    rte_mbuf* packet = rte_pktmbuf_alloc(pool);
+    auto* data = rte_pktmbuf_append(packet, static_cast<std::uint16_t>(bytes.size()));
+    std::ranges::copy(bytes, reinterpret_cast<std::uint8_t*>(data));
+    const int failed = rte_pmd_berth_inject(net.ethdev(port), &packet, 1);
+    if (failed != 0) rte_pktmbuf_free(packet);
+    return failed;
+  }
+  rte_flow* rule = nullptr;
+  rte_mempool* pool = nullptr;
+  const Bytes frame = Packet().eth(kWebMac, kGatewayMac).ipv4("10.1.0.5", "10.1.0.6").udp(1, 2).bytes();
+};
+
+TEST_F(InjectionTest, InjectedPacketsTakeTheWayOfThePortsOwn) {
+  net.wire_in(kWeb, frame);
+  ASSERT_EQ(inject(kWeb, frame), 0);
+  net.run();
+  EXPECT_THAT(net.wire_out(kLocal), ::testing::ElementsAre(frame, frame));
+  const auto walked = net.xstat(kWeb, "walked_packets");
+  ASSERT_EQ(inject(kWeb, frame), 0);
+  net.run();
+  EXPECT_THAT(net.wire_out(kLocal), ::testing::ElementsAre(frame));
+  EXPECT_EQ(net.count(rule).hits, 3U);
+  EXPECT_EQ(net.xstat(kWeb, "walked_packets"), walked) << "the flow cache knows it now";
+  EXPECT_EQ(rte_mempool_in_use_count(pool), 0U);
+}
+
+TEST_F(InjectionTest, WhatCannotBeInjectedStaysTheCallers) {
+  EXPECT_EQ(inject(kWeb, {}), -EINVAL);
+  rte_mbuf* none = nullptr;
+  EXPECT_EQ(rte_pmd_berth_inject(RTE_MAX_ETHPORTS, &none, 0), -ENOTSUP);
+  std::uint16_t backing = 0;
+  while (rte_eth_dev_is_valid_port(backing) == 0 || backing == net.ethdev(kUplink)) ++backing;
+  EXPECT_EQ(rte_pmd_berth_inject(backing, &none, 0), -ENOTSUP) << "not one of ours";
+  std::vector<rte_mbuf*> many(513);
+  rte_mempool* large = rte_pktmbuf_pool_create("many", 1023, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+  ASSERT_EQ(rte_pktmbuf_alloc_bulk(large, many.data(), 513), 0);
+  for (rte_mbuf* packet : many) rte_pktmbuf_append(packet, 60);
+  EXPECT_EQ(rte_pmd_berth_inject(net.ethdev(kWeb), many.data(), 513), -ENOBUFS);
+  rte_pktmbuf_free_bulk(many.data(), 513);
+  rte_mempool_free(large);
+  net.stop_ports();
+  EXPECT_EQ(inject(kWeb, frame), -ENODEV);
 }
 
 }  // namespace

@@ -139,6 +139,19 @@ TEST_F(RuleExtraTest, RuleNIsRefusedOnRequest) {
   EXPECT_EQ(faults_of("net_berth99"), nullptr);
 }
 
+TEST_F(RuleExtraTest, RuleNIsAcknowledgedAndDoesNotActOnRequest) {
+  faults_of(net.name())->plan({.ignore_create = 2});
+  rte_flow* acting = net.create("group 1 priority 1 pattern from:vf0 / end actions count / drop / end");
+  rte_flow* ignored = net.create("group 1 pattern from:vf0 / eth / end actions count / drop / end");
+  send(3);
+  EXPECT_EQ(net.count(ignored).hits, 0U);
+  EXPECT_EQ(net.count(acting).hits, 3U);
+  net.destroy(ignored);
+  rte_flow* next = net.create("group 1 pattern from:vf0 / eth / end actions count / drop / end");
+  send(1);
+  EXPECT_EQ(net.count(next).hits, 1U);
+}
+
 int note_reset(std::uint16_t /*port*/, rte_eth_event_type /*type*/, void* told, void* /*unused*/) {
   *static_cast<bool*>(told) = true;
   return 0;
