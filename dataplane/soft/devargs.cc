@@ -39,7 +39,7 @@ std::expected<SwitchConfig, std::string> parse_devargs(const char* text) {
   rte_kvargs_process(arguments.get(), nullptr, &collect, &pairs);
 
   SwitchConfig config;
-  const std::array<std::pair<std::string_view, std::uint32_t*>, 14> numbers{{
+  const std::array<std::pair<std::string_view, std::uint32_t*>, 15> numbers{{
       {"max_rules", &config.pools.rules},
       {"max_counters", &config.pools.counters},
       {"max_groups", &config.pools.groups},
