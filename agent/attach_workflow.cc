@@ -63,7 +63,8 @@ Task<Operation> AttachWorkflow::accept() {
     co_return pass(saved, fmt::format("attach {} to {}", intent_.vm, intent_.vpc));
   }
   services_.operations.accept(operation_);
-  co_return co_await services_.operations.find(operation_);
+  // Nothing is waited for from here on: a caller who has hung up could not be kept from going.
+  co_return services_.operations.running(operation_);
 }
 
 asio::awaitable<void> AttachWorkflow::run() {

@@ -59,7 +59,8 @@ Task<Operation> DetachWorkflow::accept(DetachIntent intent) {
     co_return pass(saved, fmt::format("detach {}", id_));
   }
   services_.operations.accept(operation_);
-  co_return co_await services_.operations.find(operation_);
+  // Nothing is waited for from here on: a caller who has hung up could not be kept from going.
+  co_return services_.operations.running(operation_);
 }
 
 asio::awaitable<void> DetachWorkflow::run() {

@@ -54,6 +54,9 @@ class OperationStore {
   // NOT_FOUND (OPERATION_UNKNOWN).
   Task<Operation> find(OperationId id);
 
+  // Of a running operation.
+  const Operation& running(const OperationId& id) const { return operations_.at(id).operation; }
+
   // The steps of a running operation. LIFETIME: until it is finished.
   std::vector<StepRecord>& steps(const OperationId& id) { return operations_.at(id).operation.steps; }
 

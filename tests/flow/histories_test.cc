@@ -109,8 +109,13 @@ class History {
     EXPECT_EQ(world_->driver.bound, functions);
     const auto resynced = world_->run(world_->agent->resync()).value();
     EXPECT_EQ(resynced.added_count + resynced.removed_count, 0U) << "rules are not those that are wanted";
-    for (std::uint16_t i = 0; i < CrashWorld::kFunctions; ++i)
-      EXPECT_EQ(world_->eswitch.names(dataplane::EswitchPort::function(i)), functions.contains(i));
+    // A function that nobody has is named by no rule, or by its default drop alone: then the agent found rules
+    // there that it did not know, and isolates it until it is attached again.
+    for (const auto& [key, rule] : world_->eswitch.rules) {
+      if (rule.owner.is_uplink() || functions.contains(rule.owner.function_index())) continue;
+      EXPECT_THAT(dataplane::compile_closed(rule.owner), ::testing::Contains(rule))
+          << dataplane::purpose_name(rule.purpose) << " of a function that nobody has";
+    }
     EXPECT_GE(world_->agent->vpcs().version(), accepted_version_);
     EXPECT_EQ(world_->state->load().value().attachments.size(), attached.size());
   }
