@@ -1,7 +1,7 @@
 // What berthd must still know after a restart: attachments, operations that have ended and which of them the
 // VMaaS has not been told, the VPCs of the last push that was accepted, and the next hops of the underlay. A
 // SQLite database in `state_dir`. A row is on the disk before what it announces is done, so that a start can
-// finish whatever was half-way. Schema and cures: docs/state.md.
+// finish whatever was half-way. Schema and cures: docs/rule-holder.md.
 #pragma once
 
 #include "agent/records.h"
