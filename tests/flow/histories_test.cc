@@ -109,8 +109,8 @@ class History {
     EXPECT_EQ(world_->driver.bound, functions);
     const auto resynced = world_->run(world_->agent->resync()).value();
     EXPECT_EQ(resynced.added_count + resynced.removed_count, 0U) << "rules are not those that are wanted";
-    // A function that nobody has is named by no rule, or by its default drop alone: then the agent found rules
-    // there that it did not know, and isolates it until it is attached again.
+    // A function that nobody has is named by no rule, or by its default drop alone: then the agent found
+    // rules there that it did not know, and isolates it until it is attached again.
     for (const auto& [key, rule] : world_->eswitch.rules) {
       if (rule.owner.is_uplink() || functions.contains(rule.owner.function_index())) continue;
       EXPECT_THAT(dataplane::compile_closed(rule.owner), ::testing::Contains(rule))
