@@ -205,14 +205,5 @@ def tunnels_in(frame):
     return sum(isinstance(layer, VXLAN) for layer in layers_of(Ether(frame)))
 
 
-def is_probe(frame):
-    """Whether it is one that berthd proves an attach with: from the VM's own address to itself, to the discard
-    port. A guest that is connected before its attach has ended sees some."""
-    packet = Ether(frame)
-    ip = packet.getlayer(IP) or packet.getlayer(IPv6)
-    udp = packet.getlayer(UDP)
-    return ip is not None and udp is not None and ip.src == ip.dst and udp.dport == 9
-
-
 def summary(frame):
     return Ether(frame).summary()
