@@ -124,6 +124,7 @@ class History {
   unsigned below(unsigned limit) { return static_cast<unsigned>(random_() % limit); }
 
   void begin(std::unique_ptr<CrashWorld> world) {
+    calls_.reset();  // its timer is of the old world's loop
     world_ = std::move(world);
     world_->start();
     calls_ = std::make_unique<TaskGroup>(world_->io.get_executor());
