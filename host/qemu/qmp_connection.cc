@@ -24,16 +24,27 @@ Error hung_up(const boost::system::error_code& error) {
 
 // A socket that QEMU has made but does not listen to yet refuses like one that a dead QEMU has left.
 constexpr int kRefusals = 5;
-constexpr std::chrono::milliseconds kRefusalInterval{20};
+constexpr std::chrono::milliseconds kRetryInterval{20};
 
+// unix(7): without a place in the listener's queue, connect() on a non-blocking socket fails with EAGAIN, and
+// nothing is under way; Asio takes that for a connect that ends when the socket is writable, which it is.
+bool is_connected(const Socket::socket& socket) {
+  boost::system::error_code error;
+  (void)socket.remote_endpoint(error);
+  return !error;
+}
+
+// Waits for a place in the queue for as long as it takes.
 Task<void> connect(Socket::socket& socket, Socket::endpoint endpoint) {
-  for (int refusals = 1;; ++refusals) {
+  int refusals = 0;
+  while (true) {
     const auto [error] = co_await socket.async_connect(endpoint, kAsTuple);
-    if (!error) co_return Result<void>();
-    if (error == asio::error::connection_refused && refusals < kRefusals) {
+    if (!error && is_connected(socket)) co_return Result<void>();
+    const bool is_refused = error == asio::error::connection_refused;
+    if (!error || (is_refused && ++refusals < kRefusals)) {
       boost::system::error_code ignored;  // opened anew by the next async_connect
       socket.close(ignored);
-      const auto slept = co_await sleep_for(kRefusalInterval);
+      const auto slept = co_await sleep_for(kRetryInterval);
       if (!slept) co_return slept;
       continue;
     }
