@@ -14,41 +14,85 @@ std::unexpected<Error> taken(std::string reason, std::string message) {
   return fail(Code::kAlreadyExists, std::move(reason), std::move(message));
 }
 
-bool has_ip(const AttachIntent& intent, const IpAddress& ip) {
+std::string field(std::size_t number, std::string_view name) {
+  return fmt::format("interfaces[{}].{}", number, name);
+}
+
+bool has_ip(const InterfaceIntent& intent, const IpAddress& ip) {
   return std::ranges::find(intent.ips, ip) != intent.ips.end();
 }
 
 bool has_device(const Attachment& attachment, host::PciAddress address) {
-  const auto& devices = attachment.intent.devices;
-  return attachment.function.address == address || std::ranges::find(devices, address) != devices.end();
+  const auto is_at = [&](const Interface& one) { return one.function.address == address; };
+  return std::ranges::any_of(attachment.interfaces, is_at) ||
+         std::ranges::find(attachment.devices, address) != attachment.devices.end();
 }
 
-}  // namespace
-
-Result<std::uint32_t> check_intent(const AttachIntent& intent, const UnderlayLimits& underlay) {
-  if (intent.ips.empty()) return fail_field("interface.ips", "NO_IP", "an interface needs an address");
-  if (intent.ips.size() > 2 || (intent.ips.size() == 2 && intent.ips[0].family() == intent.ips[1].family())) {
-    return fail_field("interface.ips", "IP_FAMILY_TWICE", "at most one address of each family");
-  }
-  if (intent.mac.is_multicast() || intent.mac.is_zero()) {
-    return fail_field("interface.mac", "MAC_NOT_UNICAST",
-                      fmt::format("{} is not a unicast address", intent.mac));
-  }
+Result<std::uint32_t> fit_mtu(const InterfaceIntent& intent, std::size_t number,
+                              const UnderlayLimits& underlay) {
   const std::uint32_t overhead = dataplane::vxlan_overhead_bytes(underlay.family);
   const std::uint32_t largest = underlay.mtu_bytes - overhead;
   if (intent.mtu_bytes == 0) return largest;
   if (intent.mtu_bytes > largest) {
-    return fail_field("interface.mtu_bytes", "MTU_TOO_LARGE",
+    return fail_field(field(number, "mtu_bytes"), "MTU_TOO_LARGE",
                       fmt::format("{} and {} of tunnel headers exceed the underlay's {}", intent.mtu_bytes,
                                   overhead, underlay.mtu_bytes));
   }
   const bool has_v6 = std::ranges::any_of(intent.ips, [](const IpAddress& ip) { return !ip.is_v4(); });
   const std::uint32_t smallest = has_v6 ? kMinIpv6MtuBytes : kMinMtuBytes;
   if (intent.mtu_bytes < smallest) {
-    return fail_field("interface.mtu_bytes", "MTU_TOO_SMALL",
+    return fail_field(field(number, "mtu_bytes"), "MTU_TOO_SMALL",
                       fmt::format("{} is below {}", intent.mtu_bytes, smallest));
   }
   return intent.mtu_bytes;
+}
+
+Result<void> check_addresses(const InterfaceIntent& intent, std::size_t number) {
+  const auto& ips = intent.ips;
+  if (ips.empty()) return fail_field(field(number, "ips"), "NO_IP", "an interface needs an address");
+  if (ips.size() > 2 || (ips.size() == 2 && ips[0].family() == ips[1].family())) {
+    return fail_field(field(number, "ips"), "IP_FAMILY_TWICE", "at most one address of each family");
+  }
+  if (intent.mac.is_multicast() || intent.mac.is_zero()) {
+    return fail_field(field(number, "mac"), "MAC_NOT_UNICAST",
+                      fmt::format("{} is not a unicast address", intent.mac));
+  }
+  return {};
+}
+
+// Against the interfaces before it.
+Result<void> check_siblings(const std::vector<InterfaceIntent>& interfaces, std::size_t number) {
+  const InterfaceIntent& one = interfaces[number];
+  for (std::size_t i = 0; i < number; ++i) {
+    const InterfaceIntent& other = interfaces[i];
+    if (other.vpc != one.vpc) continue;
+    for (const IpAddress& ip : one.ips) {
+      if (has_ip(other, ip))
+        return fail_field(field(number, "ips"), "IP_TWICE", fmt::format("{} is that of interface {}", ip, i));
+    }
+    if (other.mac == one.mac)
+      return fail_field(field(number, "mac"), "MAC_TWICE",
+                        fmt::format("{} is that of interface {}", one.mac, i));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<AttachIntent> check_intent(AttachIntent intent, const UnderlayLimits& underlay) {
+  if (intent.interfaces.empty())
+    return fail_field("interfaces", "NO_INTERFACE", "an attachment has at least one");
+  if (intent.interfaces.size() > kMaxInterfaces)
+    return fail_field("interfaces", "TOO_MANY_INTERFACES",
+                      fmt::format("{} exceed {}", intent.interfaces.size(), kMaxInterfaces));
+  for (std::size_t i = 0; i < intent.interfaces.size(); ++i) {
+    if (auto checked = check_addresses(intent.interfaces[i], i); !checked) return pass(checked);
+    if (auto checked = check_siblings(intent.interfaces, i); !checked) return pass(checked);
+    const auto mtu = fit_mtu(intent.interfaces[i], i, underlay);
+    if (!mtu) return pass(mtu);
+    intent.interfaces[i].mtu_bytes = *mtu;
+  }
+  return intent;
 }
 
 Result<void> check_devices(const AttachIntent& intent, std::span<const Attachment> all,
@@ -58,7 +102,7 @@ Result<void> check_devices(const AttachIntent& intent, std::span<const Attachmen
     return fail_field("devices", "TOO_MANY_DEVICES",
                       fmt::format("{} exceed {}", devices.size(), kMaxDevices));
   for (const Attachment& other : all) {
-    if (!devices.empty() && other.intent.vm == intent.vm && !other.intent.devices.empty())
+    if (!devices.empty() && other.vm == intent.vm && !other.devices.empty())
       return taken("VM_HAS_DEVICES", fmt::format("VM {} has its devices with {}", intent.vm, other.id));
   }
   for (auto device = devices.begin(); device != devices.end(); ++device) {
@@ -66,7 +110,7 @@ Result<void> check_devices(const AttachIntent& intent, std::span<const Attachmen
       return fail_field("devices", "DEVICE_TWICE", fmt::format("{} is in the list twice", *device));
     for (const Attachment& other : all) {
       if (has_device(other, *device))
-        return taken("DEVICE_TAKEN", fmt::format("{} is that of VM {}", *device, other.intent.vm));
+        return taken("DEVICE_TAKEN", fmt::format("{} is that of VM {}", *device, other.vm));
     }
     if (host_devices == nullptr) return host::device_not_allowed(*device);
     const auto allowed = host_devices->check(*device);
@@ -75,41 +119,41 @@ Result<void> check_devices(const AttachIntent& intent, std::span<const Attachmen
       for (const Attachment& other : all) {
         if (has_device(other, neighbour))
           return taken("DEVICE_GROUP_TAKEN", fmt::format("{} shares its IOMMU group with {} of VM {}",
-                                                         *device, neighbour, other.intent.vm));
+                                                         *device, neighbour, other.vm));
       }
     }
   }
   return {};
 }
 
-Result<void> check_against_vpc(const AttachIntent& intent, const dataplane::Vpc& vpc,
-                               std::span<const Attachment> local, const dataplane::MappingIndex& mappings,
+Result<void> check_against_vpc(const WantedInterface& wanted, const dataplane::Vpc& vpc,
+                               std::span<const PortOwner> local, const dataplane::MappingIndex& mappings,
                                const IpAddress& own_vtep) {
+  const InterfaceIntent& intent = wanted.interface;
   for (const IpAddress& ip : intent.ips) {
     const auto subnet = find_subnet(vpc, ip);
     if (!subnet) {
-      return fail_field("interface.ips", "IP_OUTSIDE_SUBNET",
+      return fail_field(field(wanted.number, "ips"), "IP_OUTSIDE_SUBNET",
                         fmt::format("{} is in no subnet of VPC {}", ip, vpc.id));
     }
     if (is_reserved(*subnet, ip)) {
       return fail_field(
-          "interface.ips", "IP_RESERVED",
+          field(wanted.number, "ips"), "IP_RESERVED",
           fmt::format("{} is the network, broadcast or gateway address of {}", ip, subnet->prefix));
     }
   }
-  for (const Attachment& other : local) {
-    if (other.intent.vm == intent.vm) {
+  for (const PortOwner& other : local) {
+    const VmId& owner = other.attachment->vm;
+    if (owner == wanted.vm) {
       return taken("VM_ALREADY_ATTACHED",
-                   fmt::format("VM {} is in VPC {} as {}", intent.vm, vpc.id, other.id));
+                   fmt::format("VM {} is in VPC {} as {}", owner, vpc.id, other.attachment->id));
     }
     for (const IpAddress& ip : intent.ips) {
-      if (has_ip(other.intent, ip))
-        return taken("IP_TAKEN", fmt::format("{} in VPC {} is that of VM {}", ip, vpc.id, other.intent.vm));
+      if (has_ip(other.interface->intent, ip))
+        return taken("IP_TAKEN", fmt::format("{} in VPC {} is that of VM {}", ip, vpc.id, owner));
     }
-    if (other.intent.mac == intent.mac) {
-      return taken("MAC_TAKEN",
-                   fmt::format("{} in VPC {} is that of VM {}", intent.mac, vpc.id, other.intent.vm));
-    }
+    if (other.interface->intent.mac == intent.mac)
+      return taken("MAC_TAKEN", fmt::format("{} in VPC {} is that of VM {}", intent.mac, vpc.id, owner));
   }
   for (const dataplane::Mapping& mapping : mappings.find(intent.ips, intent.mac)) {
     if (mapping.vtep == own_vtep) continue;
@@ -130,23 +174,26 @@ std::vector<dataplane::ResourceError> check_push(const dataplane::VpcSet& vpcs,
   std::map<VpcId, dataplane::MappingIndex> mappings;
   for (const Attachment& attachment : local) {
     if (attachment.is_withdrawn) continue;
-    const AttachIntent& intent = attachment.intent;
-    const std::string name = fmt::format("vpc/{}", intent.vpc);
-    const auto vpc = vpcs.find(intent.vpc);
-    if (vpc == vpcs.end()) {
-      found.push_back(
-          {name, Error{Code::kFailedPrecondition,
-                       fmt::format("VM {} is attached to it on this host", intent.vm), "VPC_IN_USE"}});
-      continue;
-    }
-    // The VM itself is no conflict; everybody else in the new VPC may be.
-    const auto& index = mappings.try_emplace(intent.vpc, *vpc->second).first->second;
-    const auto fits = check_against_vpc(intent, *vpc->second, {}, index, own_vtep);
-    if (!fits) {
-      Error error = fits.error();
-      error.code = Code::kFailedPrecondition;
-      error.violations.clear();
-      found.push_back({name, std::move(error).in(fmt::format("attached VM {}", intent.vm))});
+    for (const Interface& interface : attachment.interfaces) {
+      const InterfaceIntent& intent = interface.intent;
+      const std::string name = fmt::format("vpc/{}", intent.vpc);
+      const auto vpc = vpcs.find(intent.vpc);
+      if (vpc == vpcs.end()) {
+        found.push_back(
+            {name, Error{Code::kFailedPrecondition,
+                         fmt::format("VM {} is attached to it on this host", attachment.vm), "VPC_IN_USE"}});
+        continue;
+      }
+      // The VM itself is no conflict; everybody else in the new VPC may be.
+      const auto& index = mappings.try_emplace(intent.vpc, *vpc->second).first->second;
+      const auto fits =
+          check_against_vpc({.vm = attachment.vm, .interface = intent}, *vpc->second, {}, index, own_vtep);
+      if (!fits) {
+        Error error = fits.error();
+        error.code = Code::kFailedPrecondition;
+        error.violations.clear();
+        found.push_back({name, std::move(error).in(fmt::format("attached VM {}", attachment.vm))});
+      }
     }
   }
   return found;

@@ -1,7 +1,7 @@
 // Whether an intent may be accepted. Pure: nothing has happened on the host when these say no.
 #pragma once
 
-#include "agent/attachment.h"
+#include "agent/attachment_store.h"
 #include "base/error.h"
 #include "dataplane/mapping_index.h"
 #include "dataplane/vpc.h"
@@ -17,7 +17,8 @@ namespace berth::agent {
 constexpr std::uint32_t kMinMtuBytes = 576;
 constexpr std::uint32_t kMinIpv6MtuBytes = 1280;
 
-constexpr std::size_t kMaxDevices = 32;  // of one VM: 8 GPUs with their switches, and drives
+constexpr std::size_t kMaxInterfaces = 16;  // of one attachment: 8 for its GPUs, storage, management
+constexpr std::size_t kMaxDevices = 32;     // of one VM: 8 GPUs with their switches, and drives
 
 // What the network between hosts leaves for tenants' packets.
 struct UnderlayLimits {
@@ -25,9 +26,9 @@ struct UnderlayLimits {
   std::uint32_t mtu_bytes = 1500;
 };
 
-// The intent alone: addresses that a VM may have, and an MTU that fits the underlay
-// (which is at least kMinMtuBytes and the tunnel's headers). Returns the MTU that the VM gets.
-Result<std::uint32_t> check_intent(const AttachIntent& intent, const UnderlayLimits& underlay);
+// The intent alone: addresses that a VM may have, none twice, and MTUs that fit the underlay (which is at
+// least kMinMtuBytes and the tunnel's headers). Returns the intent with the MTUs that its interfaces get.
+Result<AttachIntent> check_intent(AttachIntent intent, const UnderlayLimits& underlay);
 
 // The devices of the intent alone, and against those of the attachments of this host (all of them: who is
 // quarantined has its devices still). INVALID_ARGUMENT (TOO_MANY_DEVICES, DEVICE_TWICE), ALREADY_EXISTS
@@ -37,11 +38,18 @@ Result<std::uint32_t> check_intent(const AttachIntent& intent, const UnderlayLim
 Result<void> check_devices(const AttachIntent& intent, std::span<const Attachment> all,
                            const host::HostDevices* host_devices);
 
-// The intent against its VPC and the VMs that are in it: on this host (`local`: at least
+// One interface of an intent.
+struct WantedInterface {
+  const VmId& vm;
+  const InterfaceIntent& interface;
+  std::size_t number = 0;  // its place in the intent, for the names of bad fields
+};
+
+// An interface against its VPC and those that are in it: on this host (`local`: at least
 // AttachmentStore::rivals_of()) and on others (`mappings`: the VPC's; those that point to `own_vtep` do not
 // count).
-Result<void> check_against_vpc(const AttachIntent& intent, const dataplane::Vpc& vpc,
-                               std::span<const Attachment> local, const dataplane::MappingIndex& mappings,
+Result<void> check_against_vpc(const WantedInterface& wanted, const dataplane::Vpc& vpc,
+                               std::span<const PortOwner> local, const dataplane::MappingIndex& mappings,
                                const IpAddress& own_vtep);
 
 // Mappings and routes of `vpc` whose tunnel endpoint this host cannot reach at all: its own is of the other

@@ -62,6 +62,8 @@ Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::
       endpoints_(executor, kKeptEndpointEvents),
       reconciler_(executor, eswitch, attachments_, vpcs_, std::move(settings.underlay)),
       functions_(std::move(functions)),
+      turns_(executor, settings.turns),
+      rule_budget_(settings.max_rules),
       tasks_(executor),
       push_mutex_(executor),
       quarantine_interval_(settings.quarantine_interval),
@@ -75,11 +77,14 @@ Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::
                 .functions = functions_,
                 .driver = driver,
                 .state = state,
+                .turns = turns_,
+                .rule_budget = rule_budget_,
                 .passthrough = settings.passthrough,
                 .devices = settings.devices,
                 .underlay_mtu_bytes = settings.underlay_mtu_bytes,
                 .vpc_wait = settings.vpc_wait,
-                .probe = settings.probe} {
+                .probe = settings.probe,
+                .patience = settings.patience} {
   auditor_.add(audited_rules_);
   auditor_.add(audited_answers_);
   if (settings.completions == nullptr) return;
@@ -123,41 +128,39 @@ Task<Operation> Agent::detach(DetachIntent intent) {
   co_return accepted;
 }
 
-Task<PortCounters> Agent::read_counters(AttachmentId attachment) {
+Task<Attachment> Agent::check(AttachIntent intent) {
+  AttachWorkflow workflow(services_, std::move(intent));
+  co_return co_await workflow.check();
+}
+
+Task<Operation> Agent::cancel(OperationId id) {
+  const auto known = co_await operations_.find(id);
+  if (!known || known->done) co_return known;
+  if (known->kind != OperationKind::kAttach)
+    co_return fail(Code::kFailedPrecondition, "NOT_CANCELLABLE", fmt::format("{} detaches: wait for it", id));
+  const auto withdrawn = co_await withdraw_attach(services_, id);
+  if (!withdrawn) co_return pass(withdrawn, fmt::format("cancel {}", id));
+  co_return co_await operations_.find(id);
+}
+
+Capacity Agent::capacity() const {
+  return {.functions_total = functions_.size(),
+          .functions_free = functions_.free_count(),
+          .functions_quarantined = functions_.quarantined().size(),
+          .rules_total = rule_budget_.total(),
+          .rules_free = rule_budget_.free_beside(reconciler_.held_count()),
+          .operations_running = turns_.count(),
+          .operations_max = turns_.limits().total};
+}
+
+Task<std::vector<PortCounters>> Agent::read_counters(AttachmentId attachment) {
   const auto known = attachments_.get(attachment);
   if (!known) co_return pass(known);
-  const auto rules = co_await eswitch_.read_rules(port_of(*known));
-  if (!rules) co_return pass(rules);
-  PortCounters counters;
-  for (const dataplane::HeldRule& held : *rules) {
-    switch (held.rule.purpose) {
-      case dataplane::Purpose::kAdmit:
-        counters.from_vm_packets += held.packets;
-        counters.from_vm_bytes += held.bytes;
-        break;
-      case dataplane::Purpose::kDeliver:
-        counters.to_vm_packets += held.packets;
-        counters.to_vm_bytes += held.bytes;
-        break;
-      case dataplane::Purpose::kSpoofDrop:
-        counters.spoof_dropped_packets += held.packets;
-        break;
-      case dataplane::Purpose::kEgressPolicyDrop:
-      case dataplane::Purpose::kIngressPolicyDrop:
-        counters.policy_dropped_packets += held.packets;
-        break;
-      case dataplane::Purpose::kUnroutableDrop:
-        counters.unroutable_dropped_packets += held.packets;
-        break;
-      case dataplane::Purpose::kRogueDrop:
-        counters.rogue_dropped_packets += held.packets;
-        break;
-      case dataplane::Purpose::kToAgent:
-        counters.to_host_packets += held.packets;
-        break;
-      default:
-        break;
-    }
+  std::vector<PortCounters> counters;
+  for (const Interface& one : known->interfaces) {
+    const auto rules = co_await eswitch_.read_rules(port_of(one));
+    if (!rules) co_return pass(rules);
+    counters.push_back(sum_up(*rules));
   }
   co_return counters;
 }

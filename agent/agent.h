@@ -5,6 +5,7 @@
 #include "agent/audited_parts.h"
 #include "agent/explain.h"
 #include "agent/outbox.h"
+#include "agent/port_counters.h"
 #include "agent/services.h"
 #include "base/task_group.h"
 
@@ -24,6 +25,9 @@ struct AgentSettings {
   dataplane::Underlay underlay;  // next hops are filled in later (set_next_hops)
   std::uint32_t underlay_mtu_bytes = 1500;
   std::chrono::milliseconds vpc_wait{1000};
+  std::chrono::milliseconds patience{5000};  // Services::patience
+  TurnLimits turns = {};
+  std::size_t max_rules = 0;  // of the eSwitch; 0: it does not say
   std::chrono::milliseconds quarantine_interval{500};
   // Of a host that gives VMs its own devices; both or none. They outlive the agent.
   host::Passthrough* passthrough = nullptr;
@@ -32,18 +36,15 @@ struct AgentSettings {
   std::chrono::milliseconds audit_interval{0};  // 0: never
 };
 
-// Of the rules that the eSwitch holds for the port now: a rule that goes (a neighbour on this host left, a
-// policy changed) takes its count along.
-struct PortCounters {
-  std::uint64_t from_vm_packets = 0;
-  std::uint64_t from_vm_bytes = 0;
-  std::uint64_t to_vm_packets = 0;
-  std::uint64_t to_vm_bytes = 0;
-  std::uint64_t spoof_dropped_packets = 0;
-  std::uint64_t policy_dropped_packets = 0;
-  std::uint64_t unroutable_dropped_packets = 0;
-  std::uint64_t rogue_dropped_packets = 0;
-  std::uint64_t to_host_packets = 0;
+// What this host can take, and has left.
+struct Capacity {
+  std::size_t functions_total = 0;
+  std::size_t functions_free = 0;
+  std::size_t functions_quarantined = 0;
+  std::size_t rules_total = 0;  // 0: not known
+  std::size_t rules_free = 0;
+  std::size_t operations_running = 0;  // or waiting
+  std::size_t operations_max = 0;
 };
 
 struct VpcPush {
@@ -73,11 +74,17 @@ class Agent {
   Task<Operation> attach(AttachIntent intent);
   // The same, by request.
   Task<Operation> detach(DetachIntent intent);
+  // What attach() would refuse now; otherwise the attachment as it would be, without an id. Nothing changes.
+  Task<Attachment> check(AttachIntent intent);
+  // NOT_FOUND (OPERATION_UNKNOWN), FAILED_PRECONDITION (NOT_CANCELLABLE), UNAVAILABLE (STATE_UNWRITABLE).
+  Task<Operation> cancel(OperationId operation);
+  Capacity capacity() const;
   const AttachmentStore& attachments() const { return attachments_; }
   OperationStore& operations() { return operations_; }
   // Completions that the VMaaS has not confirmed.
   std::size_t untold() const { return outbox_ ? outbox_->untold() : 0; }
-  Task<PortCounters> read_counters(AttachmentId attachment);
+  // One for each interface, in its order.
+  Task<std::vector<PortCounters>> read_counters(AttachmentId attachment);
 
   // --- southbound
   const VpcStore& vpcs() const { return vpcs_; }
@@ -114,6 +121,7 @@ class Agent {
   std::vector<dataplane::ResourceError> check(const VpcPush& push, const std::set<VpcId>& changed) const;
   Task<void> ensure_vpcs(std::set<VpcId> ids);
   Result<void> restore(const SavedState& saved);
+  Result<void> take_back(const Attachment& attachment, Interface& interface);
   Task<void> check_strangers(bool is_empty);
   void resume(const SavedAttachment& saved);
 
@@ -128,6 +136,8 @@ class Agent {
   AuditedAnswers audited_answers_{reconciler_};
   Auditor auditor_{attachments_};
   host::FunctionPool functions_;
+  Turns turns_;
+  RuleBudget rule_budget_;
   TaskGroup tasks_;
   AsyncMutex push_mutex_;  // pushes are validated against the state they replace
   bool next_hops_are_programmed_ = true;

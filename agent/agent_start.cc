@@ -47,18 +47,11 @@ Task<void> Agent::check_strangers(bool is_empty) {
 Result<void> Agent::restore(const SavedState& saved) {
   for (const auto& [index, generation] : saved.generations) functions_.set_generation(index, generation);
   for (const SavedAttachment& one : saved.attachments) {
-    auto function = functions_.lease(one.attachment.function.index);
-    if (!function) return pass(function, fmt::format("attachment {}", one.attachment.id));
-    if (function->generation != one.attachment.function.generation) {
-      return fail(Code::kDataLoss, "STATE_CORRUPT",
-                  fmt::format("attachment {} has lease {} of vf{}, which is at {}", one.attachment.id,
-                              one.attachment.function.generation, function->index, function->generation));
-    }
     Attachment attachment = one.attachment;
-    attachment.function.socket = function->socket;
-    attachment.function.is_unbacked = function->is_unbacked;
-    attachment.function.mac = attachment.intent.mac;
-    if (attachment.state == AttachmentState::kQuarantined) functions_.quarantine(attachment.function.index);
+    for (Interface& interface : attachment.interfaces) {
+      const auto taken = take_back(attachment, interface);
+      if (!taken) return taken;
+    }
     attachments_.insert(std::move(attachment));
   }
   operations_.restore(saved);
@@ -69,12 +62,29 @@ Result<void> Agent::restore(const SavedState& saved) {
   return {};
 }
 
+// The function of a former process's attachment, as it is now.
+Result<void> Agent::take_back(const Attachment& attachment, Interface& interface) {
+  host::Function& function = interface.function;
+  const auto leased = functions_.lease(function.index);
+  if (!leased) return pass(leased, fmt::format("attachment {}", attachment.id));
+  if (leased->generation != function.generation) {
+    return fail(Code::kDataLoss, "STATE_CORRUPT",
+                fmt::format("attachment {} has lease {} of vf{}, which is at {}", attachment.id,
+                            function.generation, function.index, leased->generation));
+  }
+  function.socket = leased->socket;
+  function.is_unbacked = leased->is_unbacked;
+  function.mac = interface.intent.mac;
+  if (attachment.state == AttachmentState::kQuarantined) functions_.quarantine(function.index);
+  return {};
+}
+
 // Half-way is finished, in the direction that it had: every step is idempotent.
 void Agent::resume(const SavedAttachment& saved) {
   const AttachmentId& id = saved.attachment.id;
   switch (saved.attachment.state) {
     case AttachmentState::kAttaching:
-      tasks_.spawn(fmt::format("attach {}", saved.attachment.intent.vm),
+      tasks_.spawn(fmt::format("attach {}", saved.attachment.vm),
                    run_to_end(std::make_unique<AttachWorkflow>(services_, saved)));
       break;
     case AttachmentState::kDetaching:

@@ -3,13 +3,25 @@
 #include "agent/admission.h"
 #include "agent/detach_workflow.h"
 #include "agent/device_steps.h"
+#include "agent/interface_steps.h"
+#include "agent/prober.h"
 #include "agent/random_id.h"
 #include "base/log.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
 namespace berth::agent {
+namespace {
+
+host::PrepareArgs wanted(const Interface& interface) {
+  return {.function = interface.function,
+          .mtu_bytes = interface.intent.mtu_bytes,
+          .max_rate_from_vm = interface.intent.rates.from_vm};
+}
+
+}  // namespace
 
 // The main flow. Steps up to `resolve` refuse without a trace; then the intent is on the disk, and is never
 // lost. From `close` on a failure is undone by the detach workflow's steps, so that the VM ends attached or
@@ -18,7 +30,7 @@ struct AttachSteps {
   static constexpr std::array<Step<AttachWorkflow>, 2> kAccept = {{
       {"admit", &AttachWorkflow::admit},  // the intent makes sense and there is room for it
       {"resolve",
-       &AttachWorkflow::resolve},  // its VPC is known, its addresses are free, a function is leased
+       &AttachWorkflow::resolve},  // its VPCs are known, its addresses are free, functions are leased
   }};
   static constexpr std::array<Step<AttachWorkflow>, 8> kRun = {{
       {"close", &AttachWorkflow::close},      // default drop is in the eSwitch before the function can send
@@ -35,32 +47,35 @@ struct AttachSteps {
 AttachWorkflow::AttachWorkflow(Services& services, AttachIntent intent)
     : services_(services),
       intent_(std::move(intent)),
+      name_(fmt::format("attach {} to {}", intent_.vm, vpcs_of(intent_.interfaces))),
       fingerprint_(fingerprint(intent_)),
       id_(AttachmentId::trusted(random_id("att"))) {}
 
 AttachWorkflow::AttachWorkflow(Services& services, const SavedAttachment& halfway)
     : services_(services),
-      intent_(halfway.attachment.intent),
+      intent_{.request = halfway.request, .vm = halfway.attachment.vm, .traceparent = halfway.traceparent},
+      name_(fmt::format("attach {} to {}", intent_.vm, vpcs_of(halfway.attachment))),
       fingerprint_(halfway.fingerprint),
       id_(halfway.attachment.id),
       operation_(halfway.operation) {
+  for (const Interface& one : halfway.attachment.interfaces) intent_.interfaces.push_back(one.intent);
+  place_.emplace(services_.turns.queue_up_again(tenant(), intent_.vm));
   services_.operations.resume(operation_, begun());
   attachment().has_operation = true;
 }
 
 Task<Operation> AttachWorkflow::accept() {
   const auto taken = co_await take_steps<AttachWorkflow>(*this, AttachSteps::kAccept, records_);
-  if (!taken)
-    co_return std::unexpected(taken.error().in(fmt::format("attach {} to {}", intent_.vm, intent_.vpc)));
+  if (!taken) co_return pass(taken, name_);
   // A copy of this request that comes while the disk is written to waits for the outcome.
   operation_ = services_.operations.begin(begun());
   services_.operations.steps(operation_) = records_;
   const auto saved = co_await services_.state.save(row());
   if (!saved) {
     services_.operations.forget(operation_);
-    services_.functions.release(attachment().function.index);
+    for (const Interface& one : attachment().interfaces) services_.functions.release(one.function.index);
     services_.attachments.erase(id_);
-    co_return pass(saved, fmt::format("attach {} to {}", intent_.vm, intent_.vpc));
+    co_return pass(saved, name_);
   }
   services_.operations.accept(operation_);
   // Nothing is waited for from here on: a caller who has hung up could not be kept from going.
@@ -68,21 +83,27 @@ Task<Operation> AttachWorkflow::accept() {
 }
 
 asio::awaitable<void> AttachWorkflow::run() {
+  if (!co_await place_->wait_for_turn()) co_return;  // the next process of ours takes it up
   auto& records = services_.operations.steps(operation_);
-  auto ended = co_await take_steps<AttachWorkflow>(*this, AttachSteps::kRun, records);
+  auto ended = co_await take_steps<AttachWorkflow>(
+      *this, AttachSteps::kRun, records,
+      {.may_go_on = [this] { return check_wanted(); }, .patience = services_.patience});
+  if (ended) ended = check_wanted();
   if (ended) {
     attachment().state = AttachmentState::kAttached;
     ended = co_await services_.operations.finish(operation_, std::nullopt, row());
   }
   if (ended) {
     attachment().has_operation = false;
-    services_.endpoints.append({EndpointEvent::Kind::kAttached, intent_});
-    log_event(LogLevel::kInfo, "attached", {{"vm", intent_.vm}, {"vpc", intent_.vpc}, {"attachment", id_}});
+    for (const Interface& one : attachment().interfaces)
+      services_.endpoints.append({EndpointEvent::Kind::kAttached, intent_.vm, one.intent});
+    log_event(LogLevel::kInfo, "attached",
+              {{"vm", intent_.vm}, {"vpc", vpcs_of(attachment())}, {"attachment", id_}});
     co_return;
   }
-  const Error why = ended.error().in(fmt::format("attach {} to {}", intent_.vm, intent_.vpc));
+  const Error why = ended.error().in(name_);
   log_event(LogLevel::kError, "attach failed",
-            {{"vm", intent_.vm}, {"vpc", intent_.vpc}, {"error", why.message}});
+            {{"vm", intent_.vm}, {"vpc", vpcs_of(attachment())}, {"error", why.message}});
   attachment().state = AttachmentState::kDetaching;
   DetachWorkflow undo(services_, id_, operation_);
   (void)co_await undo.give_back(services_.operations.steps(operation_));  // what is left is in quarantine
@@ -94,83 +115,165 @@ Task<StepOutcome> AttachWorkflow::admit() {
     co_return fail(Code::kResourceExhausted, "OUTBOX_FULL",
                    fmt::format("the VMaaS has not taken {} completions", services_.outbox->untold()));
   }
-  const auto mtu = check_intent(intent_, {.family = services_.reconciler.underlay().vtep.family(),
-                                          .mtu_bytes = services_.underlay_mtu_bytes});
-  if (!mtu) co_return pass(mtu);
-  intent_.mtu_bytes = *mtu;
-  co_return done(fmt::format("mtu {}", *mtu));
+  auto fitted = check_intent(intent_, {.family = services_.reconciler.underlay().vtep.family(),
+                                       .mtu_bytes = services_.underlay_mtu_bytes});
+  if (!fitted) co_return pass(fitted);
+  intent_ = *std::move(fitted);
+  std::vector<std::uint32_t> mtus;
+  for (const InterfaceIntent& one : intent_.interfaces) mtus.push_back(one.mtu_bytes);
+  co_return done(fmt::format("mtu {}", fmt::join(mtus, " ")));
 }
 
 Task<StepOutcome> AttachWorkflow::resolve() {
-  const auto give_up = begun_ + services_.vpc_wait;
-  while (services_.vpcs.find(intent_.vpc) == nullptr) {
-    const auto left = give_up - std::chrono::steady_clock::now();
-    const auto woken = co_await with_deadline(left, services_.vpcs.changed().wait());
-    if (woken || services_.vpcs.find(intent_.vpc) != nullptr) continue;
-    if (woken.error().code != Code::kDeadlineExceeded) co_return pass(woken);
-    if (services_.vpcs.is_synced()) {
-      co_return fail(Code::kNotFound, "VPC_UNKNOWN",
-                     fmt::format("VPC {} is not known on this host", intent_.vpc));
-    }
-    co_return fail(Code::kUnavailable, "VPCS_NOT_SYNCED", "no controller has told this host its VPCs yet");
-  }
+  const auto known = co_await wait_for_vpcs();
+  if (!known) co_return pass(known);
   // No await from here on: what is checked is still true when it is reserved.
   if (services_.operations.is_known(intent_.request))
     co_return fail(Code::kAborted, "", "a retry of the same request was faster");
-  const auto rivals = services_.attachments.rivals_of(intent_);
-  const auto fits =
-      check_against_vpc(intent_, *services_.vpcs.find(intent_.vpc), rivals,
-                        services_.vpcs.mappings_of(intent_.vpc), services_.reconciler.underlay().vtep);
+  const auto fits = check_fit();
   if (!fits) co_return pass(fits);
-  const auto devices_fit = intent_.devices.empty()
-                               ? Result<void>()  // and nobody has to be looked at
-                               : check_devices(intent_, services_.attachments.list(), services_.devices);
-  if (!devices_fit) co_return pass(devices_fit);
-  auto function = services_.functions.lease();
-  if (!function) co_return pass(function);
-  function->mac = intent_.mac;
-  const std::string name = fmt::format("vf{}", function->index);
-  services_.attachments.insert(
-      {.id = id_, .intent = intent_, .has_operation = true, .function = *std::move(function)});
-  co_return done(name);
+  auto room = reserve_rules();
+  if (!room) co_return pass(room);
+  auto place = services_.turns.queue_up(tenant(), intent_.vm);
+  if (!place) co_return pass(place);
+  room_.emplace(*std::move(room));
+  place_.emplace(*std::move(place));
+  std::vector<Interface> interfaces = lease_functions();
+  std::vector<std::string> names;
+  for (const Interface& one : interfaces) names.push_back(fmt::format("vf{}", one.function.index));
+  services_.attachments.insert({.id = id_,
+                                .vm = intent_.vm,
+                                .interfaces = std::move(interfaces),
+                                .devices = intent_.devices,
+                                .has_operation = true});
+  co_return done(fmt::format("{}", fmt::join(names, " ")));
+}
+
+Task<Attachment> AttachWorkflow::check() {
+  const auto admitted = co_await admit();
+  if (!admitted) co_return pass(admitted, name_);
+  const auto known = co_await wait_for_vpcs();
+  if (!known) co_return pass(known, name_);
+  const auto fits = check_fit();
+  if (!fits) co_return pass(fits, name_);
+  const auto room = reserve_rules();
+  if (!room) co_return pass(room, name_);
+  const auto place = services_.turns.queue_up(tenant(), intent_.vm);
+  if (!place) co_return pass(place, name_);
+  Attachment would_be{.vm = intent_.vm, .devices = intent_.devices};
+  for (const InterfaceIntent& one : intent_.interfaces) would_be.interfaces.push_back({.intent = one});
+  co_return would_be;
+}
+
+// For as long as this attach may wait altogether.
+Task<void> AttachWorkflow::wait_for_vpcs() {
+  const auto give_up = begun_ + services_.vpc_wait;
+  const auto find_missing = [this] {
+    return std::ranges::find_if(intent_.interfaces, [this](const InterfaceIntent& one) {
+      return services_.vpcs.find(one.vpc) == nullptr;
+    });
+  };
+  for (auto missing = find_missing(); missing != intent_.interfaces.end(); missing = find_missing()) {
+    const auto left = give_up - std::chrono::steady_clock::now();
+    const auto woken = co_await with_deadline(left, services_.vpcs.changed().wait());
+    if (woken || find_missing() == intent_.interfaces.end()) continue;
+    if (woken.error().code != Code::kDeadlineExceeded) co_return pass(woken);
+    if (!services_.vpcs.is_synced())
+      co_return fail(Code::kUnavailable, "VPCS_NOT_SYNCED", "no controller has told this host its VPCs yet");
+    co_return fail(Code::kNotFound, "VPC_UNKNOWN",
+                   fmt::format("VPC {} is not known on this host", missing->vpc));
+  }
+  co_return Result<void>();
+}
+
+// The VPCs are known.
+Result<void> AttachWorkflow::check_fit() const {
+  for (std::size_t i = 0; i < intent_.interfaces.size(); ++i) {
+    const InterfaceIntent& wanted = intent_.interfaces[i];
+    const auto fits = check_against_vpc(
+        {.vm = intent_.vm, .interface = wanted, .number = i}, *services_.vpcs.find(wanted.vpc),
+        services_.attachments.rivals_of(intent_.vm, wanted), services_.vpcs.mappings_of(wanted.vpc),
+        services_.reconciler.underlay().vtep);
+    if (!fits) return fits;
+  }
+  if (!intent_.devices.empty()) {
+    const auto devices_fit = check_devices(intent_, services_.attachments.list(), services_.devices);
+    if (!devices_fit) return devices_fit;
+  }
+  return services_.functions.check_free(intent_.interfaces.size());
+}
+
+Result<RuleBudget::Reservation> AttachWorkflow::reserve_rules() {
+  std::size_t needed = 0;
+  for (const InterfaceIntent& one : intent_.interfaces) needed += services_.reconciler.count_rules(one);
+  return services_.rule_budget.reserve(needed, services_.reconciler.held_count());
+}
+
+// There are enough: check_fit().
+std::vector<Interface> AttachWorkflow::lease_functions() {
+  std::vector<Interface> interfaces;
+  for (const InterfaceIntent& wanted : intent_.interfaces) {
+    host::Function function = services_.functions.lease().value();
+    function.mac = wanted.mac;
+    interfaces.push_back({wanted, std::move(function)});
+  }
+  return interfaces;
+}
+
+Result<void> AttachWorkflow::check_wanted() {
+  if (!attachment().is_unwanted) return {};
+  return fail(Code::kCancelled, "WITHDRAWN", "the VMaaS has withdrawn it");
 }
 
 Task<StepOutcome> AttachWorkflow::close() {
   return set_gate(Gate::kClosed, "default drop");
 }
 Task<StepOutcome> AttachWorkflow::program() {
-  return set_gate(Gate::kOpen, "");
+  auto programmed = co_await set_gate(Gate::kOpen, "");
+  if (programmed) room_.reset();
+  co_return programmed;
 }
 
 Task<StepOutcome> AttachWorkflow::prepare() {
-  return services_.driver.prepare(wanted_interface());
+  return for_each_interface(attachment().interfaces,
+                            [this](const Interface& one) { return services_.driver.prepare(wanted(one)); });
 }
 
 Task<StepOutcome> AttachWorkflow::expose() {
-  const auto exposed = co_await services_.driver.expose(wanted_interface());
-  if (exposed) attachment().function.address = exposed->address;
-  co_return exposed;
+  return for_each_interface(attachment().interfaces, [this](Interface one) -> Task<StepOutcome> {
+    const auto exposed = co_await services_.driver.expose(wanted(one));
+    if (!exposed) co_return exposed;
+    for (Interface& held : attachment().interfaces) {
+      if (port_of(held) == port_of(one)) held.function.address = exposed->address;
+    }
+    co_return exposed;
+  });
 }
 
 Task<StepOutcome> AttachWorkflow::probe() {
-  Prober prober(services_.eswitch, services_.reconciler, services_.vpcs, attachment(), services_.probe);
-  co_return co_await prober.run();
+  return for_each_interface(attachment().interfaces, [this](Interface one) -> Task<StepOutcome> {
+    Prober prober(services_.eswitch, services_.reconciler, services_.vpcs, std::move(one), services_.probe);
+    co_return co_await prober.run();
+  });
 }
 
 Task<StepOutcome> AttachWorkflow::bind() {
-  const auto function = co_await services_.driver.bind(attachment().function);
-  if (!function) co_return function;
+  const auto functions = co_await for_each_interface(
+      attachment().interfaces, [this](const Interface& one) { return services_.driver.bind(one.function); });
+  if (!functions) co_return functions;
   const auto devices = co_await bind_devices(services_.passthrough, attachment());
   if (!devices) co_return devices;
-  co_return both(*function, *devices);
+  co_return both(*functions, *devices);
 }
 
 Task<StepOutcome> AttachWorkflow::plug() {
-  const auto function = co_await services_.driver.plug(attachment().function, intent_.vm);
-  if (!function) co_return function;
+  const auto functions = co_await for_each_interface(attachment().interfaces, [this](const Interface& one) {
+    return services_.driver.plug(one.function, intent_.vm);
+  });
+  if (!functions) co_return functions;
   const auto devices = co_await plug_devices(services_.passthrough, attachment());
   if (!devices) co_return devices;
-  co_return both(*function, *devices);
+  co_return both(*functions, *devices);
 }
 
 Task<StepOutcome> AttachWorkflow::verify() {
@@ -187,18 +290,28 @@ SavedAttachment AttachWorkflow::row() {
   return {attachment(), operation_, intent_.request, fingerprint_, intent_.traceparent};
 }
 
-host::PrepareArgs AttachWorkflow::wanted_interface() {
-  return {.function = attachment().function,
-          .mtu_bytes = intent_.mtu_bytes,
-          .max_rate_from_vm = intent_.rates.from_vm};
-}
-
 Task<StepOutcome> AttachWorkflow::set_gate(Gate gate, std::string detail) {
   attachment().gate = gate;
   const auto scopes = services_.reconciler.scopes_of(attachment());
   const auto ensured = co_await services_.reconciler.ensure(scopes);
   if (!ensured) co_return pass(ensured);
   co_return done(std::move(detail));
+}
+
+Task<void> withdraw_attach(Services& services, OperationId operation) {
+  const Operation& running = services.operations.running(operation);
+  const Attachment* attachment = services.attachments.find(running.attachment);
+  if (attachment == nullptr || attachment->state != AttachmentState::kAttaching) co_return Result<void>();
+  SavedAttachment row{*attachment, operation, running.request, services.operations.fingerprint_of(operation),
+                      running.traceparent};
+  row.attachment.is_unwanted = true;
+  const AttachmentId id = attachment->id;
+  // Writes are made in the order in which they are asked for: the attach's own next one comes after this.
+  const auto saved = co_await services.state.save(std::move(row));
+  if (!saved) co_return saved;
+  Attachment* still = services.attachments.find(id);
+  if (still != nullptr && still->state == AttachmentState::kAttaching) still->is_unwanted = true;
+  co_return Result<void>();
 }
 
 }  // namespace berth::agent

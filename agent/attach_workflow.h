@@ -1,10 +1,11 @@
-// Attach a VM to a VPC: the main flow of Berth, one line a step. Read the table in the .cc first.
+// Attach a VM to its VPCs: the main flow of Berth, one line a step. Read the table in the .cc first.
 #pragma once
 
 #include "agent/services.h"
 #include "agent/step_table.h"
 
 #include <chrono>
+#include <optional>
 
 namespace berth::agent {
 
@@ -15,9 +16,12 @@ class AttachWorkflow {
   AttachWorkflow(Services& services, const SavedAttachment& halfway);
 
   // The part that may refuse: admit and resolve. Until it has succeeded nothing has changed; then the
-  // attachment exists, on the disk too, and its function is leased. Returns the operation, which the caller
+  // attachment exists, on the disk too, and its functions are leased. Returns the operation, which the caller
   // must run().
   Task<Operation> accept();
+
+  // The same part, and nothing is taken: the attachment as it would be, on no function.
+  Task<Attachment> check();
 
   // The rest, to the operation's end. Never fails: what goes wrong is in the operation, and undone.
   asio::awaitable<void> run();
@@ -38,17 +42,29 @@ class AttachWorkflow {
   Task<StepOutcome> set_gate(Gate gate, std::string detail);
   NewOperation begun() const;
   SavedAttachment row();
-  host::PrepareArgs wanted_interface();
+  Task<void> wait_for_vpcs();
+  Result<void> check_fit() const;
+  Result<RuleBudget::Reservation> reserve_rules();
+  Result<void> check_wanted();
+  std::vector<Interface> lease_functions();
+  const VpcId& tenant() const { return intent_.interfaces.front().vpc; }
   Attachment& attachment() { return *services_.attachments.find(id_); }
   friend struct AttachSteps;
 
   Services& services_;
-  AttachIntent intent_;
+  AttachIntent intent_;      // until it is accepted
+  std::string name_;         // for messages: "attach vm-1 to blue"
   std::string fingerprint_;  // of the intent as it was asked, before defaults are filled in
   std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
   std::vector<StepRecord> records_;
   AttachmentId id_;
   OperationId operation_;
+  std::optional<Turns::Place> place_;            // until the operation has ended
+  std::optional<RuleBudget::Reservation> room_;  // until its rules are held
 };
+
+// An attach that runs shall stop and be undone: known on the disk when this returns. Nothing happens to one
+// that is too far, or is being undone already. UNAVAILABLE (STATE_UNWRITABLE).
+Task<void> withdraw_attach(Services& services, OperationId operation);
 
 }  // namespace berth::agent

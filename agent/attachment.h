@@ -1,4 +1,5 @@
-// An attachment: one interface of one VM in one VPC, on one function of this host's eSwitch.
+// An attachment: a VM's interfaces, each in a VPC and on a function of this host's eSwitch of its own, and
+// the devices that come along. All or nothing: it is attached as a whole, or not at all.
 #pragma once
 
 #include "base/ids.h"
@@ -10,20 +11,30 @@
 #include <compare>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace berth::agent {
 
-// What the VMaaS asked for, well-formed.
-struct AttachIntent {
-  RequestId request;
-  VmId vm;
+// What an interface carries, for whoever looks at it: every class is treated alike here.
+enum class NetworkClass : std::uint8_t { kUnspecified, kCompute, kConverged, kStorage, kManagement };
+
+struct InterfaceIntent {
   VpcId vpc;
   std::vector<IpAddress> ips;  // one or two: at most one of each family
   MacAddress mac;
   std::uint32_t mtu_bytes = 0;  // 0: the largest that fits the underlay
   dataplane::Rates rates = {};
-  std::vector<host::PciAddress> devices = {};  // GPUs, drives: they come and go with the interface
+  NetworkClass network_class = NetworkClass::kUnspecified;
+  auto operator<=>(const InterfaceIntent&) const = default;
+};
+
+// What the VMaaS asked for, well-formed.
+struct AttachIntent {
+  RequestId request;
+  VmId vm;
+  std::vector<InterfaceIntent> interfaces;
+  std::vector<host::PciAddress> devices = {};  // GPUs, drives: they come and go with the interfaces
   // W3C Trace Context level 1, as the caller sent it; empty: none. Passed on with the completion.
   std::string traceparent = {};
   auto operator<=>(const AttachIntent&) const = default;
@@ -32,6 +43,7 @@ struct AttachIntent {
 struct DetachIntent {
   RequestId request;
   AttachmentId attachment;
+  std::string etag = {};  // records.h; empty: however it is
   std::string traceparent = {};
 };
 
@@ -49,18 +61,35 @@ enum class Gate : std::uint8_t {
   kOpen,    // the VPC's pipeline
 };
 
+// An interface as it is: what it shall be, and the function that it is on.
+struct Interface {
+  InterfaceIntent intent;
+  host::Function function;
+};
+
+inline dataplane::EswitchPort port_of(const Interface& interface) {
+  return dataplane::EswitchPort::function(interface.function.index);
+}
+
 struct Attachment {
   AttachmentId id;
-  AttachIntent intent;
+  VmId vm;
+  std::vector<Interface> interfaces;  // as many as were asked for, in that order
+  std::vector<host::PciAddress> devices = {};
   AttachmentState state = AttachmentState::kAttaching;
-  Gate gate = Gate::kNone;
+  Gate gate = Gate::kNone;  // of every function
   // An operation has it, which has not ended: nobody else touches it.
   bool has_operation = false;
+  // The VMaaS has withdrawn it while it was being attached: it will be undone.
+  bool is_unwanted = false;
   // Its rules are known to be gone: a quarantined attachment then holds no address any more.
   bool is_withdrawn = false;
-  host::Function function;
   // Of a quarantined one: what could not be proven, at the last attempt.
   std::optional<Error> fault = {};
 };
+
+// For messages: the VPCs that it is in, each once: "blue, green".
+std::string vpcs_of(const std::vector<InterfaceIntent>& interfaces);
+std::string vpcs_of(const Attachment& attachment);
 
 }  // namespace berth::agent

@@ -2,18 +2,21 @@
 
 #include <algorithm>
 #include <cassert>
-#include <set>
 #include <utility>
 
 namespace berth::agent {
 
 namespace {
 
+dataplane::EswitchPort port_of_owner(const PortOwner& owner) {
+  return port_of(*owner.interface);
+}
+
 template <typename Key>
-void erase_entry(std::multimap<Key, const Attachment*>& entries, const Key& key,
-                 const Attachment* attachment) {
+void erase_entry(std::multimap<Key, PortOwner>& entries, const Key& key, const Interface& interface) {
   const auto [begin, end] = entries.equal_range(key);
-  entries.erase(std::find_if(begin, end, [&](const auto& entry) { return entry.second == attachment; }));
+  entries.erase(
+      std::find_if(begin, end, [&](const auto& entry) { return entry.second.interface == &interface; }));
 }
 
 }  // namespace
@@ -23,23 +26,28 @@ void AttachmentStore::insert(Attachment attachment) {
   const auto [place, inserted] = attachments_.emplace(id, std::move(attachment));
   assert(inserted);
   (void)inserted;
-  const Attachment* added = &place->second;
-  by_port_.emplace(port_of(*added), added);
-  Claims& claims = claims_[added->intent.vpc];
-  claims.vms.emplace(added->intent.vm, added);
-  for (const IpAddress& ip : added->intent.ips) claims.ips.emplace(ip, added);
-  claims.macs.emplace(added->intent.mac, added);
+  const Attachment& added = place->second;
+  for (const Interface& interface : added.interfaces) {
+    const PortOwner owner{&added, &interface};
+    by_port_.emplace(port_of(interface), owner);
+    Claims& claims = claims_[interface.intent.vpc];
+    claims.vms.emplace(added.vm, owner);
+    for (const IpAddress& ip : interface.intent.ips) claims.ips.emplace(ip, owner);
+    claims.macs.emplace(interface.intent.mac, owner);
+  }
 }
 
 void AttachmentStore::erase(const AttachmentId& id) {
   const Attachment* gone = find(id);
   if (gone == nullptr) return;
-  by_port_.erase(port_of(*gone));
-  const auto claims = claims_.find(gone->intent.vpc);
-  erase_entry(claims->second.vms, gone->intent.vm, gone);
-  for (const IpAddress& ip : gone->intent.ips) erase_entry(claims->second.ips, ip, gone);
-  erase_entry(claims->second.macs, gone->intent.mac, gone);
-  if (claims->second.vms.empty()) claims_.erase(claims);
+  for (const Interface& interface : gone->interfaces) {
+    by_port_.erase(port_of(interface));
+    const auto claims = claims_.find(interface.intent.vpc);
+    erase_entry(claims->second.vms, gone->vm, interface);
+    for (const IpAddress& ip : interface.intent.ips) erase_entry(claims->second.ips, ip, interface);
+    erase_entry(claims->second.macs, interface.intent.mac, interface);
+    if (claims->second.vms.empty()) claims_.erase(claims);
+  }
   attachments_.erase(id);
 }
 
@@ -60,44 +68,56 @@ Result<Attachment> AttachmentStore::get(const AttachmentId& id) const {
   return *found;
 }
 
-const Attachment* AttachmentStore::find_port(dataplane::EswitchPort port) const {
+std::optional<PortOwner> AttachmentStore::find_port(dataplane::EswitchPort port) const {
   const auto found = by_port_.find(port);
-  return found == by_port_.end() ? nullptr : found->second;
+  if (found == by_port_.end()) return std::nullopt;
+  return found->second;
 }
 
 std::vector<Attachment> AttachmentStore::list() const {
   std::vector<Attachment> all;
+  all.reserve(attachments_.size());
   for (const auto& [id, attachment] : attachments_) all.push_back(attachment);
   return all;
 }
 
-std::vector<Attachment> AttachmentStore::list_in(const VpcId& vpc) const {
+std::vector<Attachment> AttachmentStore::list_after(
+    const AttachmentId& id, std::size_t limit,
+    const std::function<bool(const Attachment&)>& is_asked_for) const {
   std::vector<Attachment> found;
-  const auto claims = claims_.find(vpc);
-  if (claims == claims_.end()) return found;
-  for (const auto& [vm, attachment] : claims->second.vms) {
-    if (!attachment->is_withdrawn) found.push_back(*attachment);
+  for (auto next = attachments_.upper_bound(id); next != attachments_.end() && found.size() < limit; ++next) {
+    if (is_asked_for(next->second)) found.push_back(next->second);
   }
-  std::ranges::sort(found, {}, &Attachment::id);
   return found;
 }
 
-std::vector<Attachment> AttachmentStore::rivals_of(const AttachIntent& intent) const {
+std::vector<PortOwner> AttachmentStore::list_in(const VpcId& vpc) const {
+  std::vector<PortOwner> found;
+  const auto claims = claims_.find(vpc);
+  if (claims == claims_.end()) return found;
+  for (const auto& [vm, owner] : claims->second.vms) {
+    if (!owner.attachment->is_withdrawn) found.push_back(owner);
+  }
+  std::ranges::sort(found, {}, port_of_owner);
+  return found;
+}
+
+std::vector<PortOwner> AttachmentStore::rivals_of(const VmId& vm, const InterfaceIntent& intent) const {
   const auto claims = claims_.find(intent.vpc);
   if (claims == claims_.end()) return {};
-  std::set<const Attachment*> rivals;
+  std::map<dataplane::EswitchPort, PortOwner> rivals;
   const auto take = [&](const auto& entries, const auto& key) {
     const auto [begin, end] = entries.equal_range(key);
     for (auto entry = begin; entry != end; ++entry) {
-      if (!entry->second->is_withdrawn) rivals.insert(entry->second);
+      if (!entry->second.attachment->is_withdrawn)
+        rivals.emplace(port_of_owner(entry->second), entry->second);
     }
   };
-  take(claims->second.vms, intent.vm);
+  take(claims->second.vms, vm);
   for (const IpAddress& ip : intent.ips) take(claims->second.ips, ip);
   take(claims->second.macs, intent.mac);
-  std::vector<Attachment> found;
-  for (const Attachment* rival : rivals) found.push_back(*rival);
-  std::ranges::sort(found, {}, &Attachment::id);
+  std::vector<PortOwner> found;
+  for (const auto& [port, rival] : rivals) found.push_back(rival);
   return found;
 }
 

@@ -44,6 +44,7 @@ void read_eswitch(const toml::value& root, Config& config, Error& error) {
   config.eswitch.functions = static_cast<std::uint16_t>(eswitch.integer("functions", 4, 1, kMaxFunctions));
   config.eswitch.unbacked_functions =
       static_cast<std::uint16_t>(eswitch.integer("unbacked_functions", 0, 0, kMaxUnbackedFunctions));
+  config.eswitch.max_rules = static_cast<std::size_t>(eswitch.integer("max_rules", 0, 0, 1 << 24));
   config.eswitch.socket_dir = eswitch.required_string("socket_dir");
   if (is_remote) return;
   config.eswitch.hugepages = eswitch.boolean("hugepages", false);
@@ -141,6 +142,9 @@ void read_qemu(const toml::value& root, Config& config, Error& error) {
 
 void read_rest(const toml::value& root, Config& config, Error& error) {
   Section attach(root, "attach", error);
+  config.attach.patience_ms = static_cast<std::uint32_t>(attach.integer("patience_ms", 5000, 0, 600000));
+  config.attach.max_running = static_cast<std::size_t>(attach.integer("max_running", 64, 1, 65536));
+  config.attach.max_operations = static_cast<std::size_t>(attach.integer("max_operations", 4096, 2, 1048576));
   config.attach.vpc_wait_ms = static_cast<std::uint32_t>(attach.integer("vpc_wait_ms", 1000, 0, 60000));
   Section agent(root, "agent", error);
   config.agent.state_dir = agent.string("state_dir", "");

@@ -33,6 +33,7 @@ struct Config {
     std::string kind = "embedded";  // or "remote": berth-eswitchd holds it
     std::filesystem::path socket;   // of berth-eswitchd; only "remote"
     std::uint16_t functions = 0;
+    std::size_t max_rules = 0;             // that the eSwitch can hold; 0: not known
     std::uint16_t unbacked_functions = 0;  // for measurements: VMs attached there get no packets
     std::filesystem::path socket_dir;
     bool hugepages = false;
@@ -64,7 +65,10 @@ struct Config {
     std::uint32_t unplug_attempts = 8;
   } qemu;
   struct Attach {
-    std::uint32_t vpc_wait_ms = 1000;  // how long an attach waits for its VPC to become known
+    std::uint32_t patience_ms = 5000;   // how long what fails because somebody is away is tried again
+    std::size_t max_running = 64;       // operations at a time
+    std::size_t max_operations = 4096;  // running or waiting; a tenant may have half of them
+    std::uint32_t vpc_wait_ms = 1000;   // how long an attach waits for its VPC to become known
   } attach;
   struct Log {
     LogLevel level = LogLevel::kInfo;

@@ -1,6 +1,7 @@
 #include "agent/detach_workflow.h"
 
 #include "agent/device_steps.h"
+#include "agent/interface_steps.h"
 #include "base/log.h"
 
 #include <array>
@@ -32,6 +33,7 @@ DetachWorkflow::DetachWorkflow(Services& services, const SavedAttachment& halfwa
   services_.operations.resume(
       operation_, {OperationKind::kDetach, halfway.request, halfway.fingerprint, id_, halfway.traceparent});
   attachment().has_operation = true;
+  place_.emplace(services_.turns.queue_up_again(tenant(), attachment().vm));
 }
 
 Task<Operation> DetachWorkflow::accept(DetachIntent intent) {
@@ -45,6 +47,11 @@ Task<Operation> DetachWorkflow::accept(DetachIntent intent) {
     co_return fail(Code::kFailedPrecondition, "ATTACHMENT_BUSY",
                    fmt::format("{} is being attached or detached", id_));
   }
+  if (const std::string etag = etag_of(*known); !intent.etag.empty() && intent.etag != etag)
+    co_return fail(Code::kAborted, "ETAG_MISMATCH", fmt::format("{} is at {} now", id_, etag));
+  auto place = services_.turns.queue_up(tenant(), known->vm);
+  if (!place) co_return pass(place, fmt::format("detach {}", id_));
+  place_.emplace(*std::move(place));
   attachment().state = AttachmentState::kDetaching;
   attachment().has_operation = true;
   const std::string asked = fingerprint(id_);
@@ -56,6 +63,7 @@ Task<Operation> DetachWorkflow::accept(DetachIntent intent) {
     services_.operations.forget(operation_);
     attachment().state = AttachmentState::kAttached;
     attachment().has_operation = false;
+    place_.reset();
     co_return pass(saved, fmt::format("detach {}", id_));
   }
   services_.operations.accept(operation_);
@@ -64,19 +72,20 @@ Task<Operation> DetachWorkflow::accept(DetachIntent intent) {
 }
 
 asio::awaitable<void> DetachWorkflow::run() {
+  if (!co_await place_->wait_for_turn()) co_return;  // the next process of ours takes it up
   const auto given_back = co_await give_back(services_.operations.steps(operation_));
   std::optional<Error> why;
   if (!given_back) {
-    const AttachIntent& intent = attachment().intent;
-    why = given_back.error().in(fmt::format("detach {} from {}", intent.vm, intent.vpc));
+    const std::string vpcs = vpcs_of(attachment());
+    why = given_back.error().in(fmt::format("detach {} from {}", attachment().vm, vpcs));
     log_event(LogLevel::kError, "detach failed",
-              {{"vm", intent.vm}, {"vpc", intent.vpc}, {"error", why->message}});
+              {{"vm", attachment().vm}, {"vpc", vpcs}, {"error", why->message}});
   }
   co_await conclude(why);
 }
 
 asio::awaitable<void> DetachWorkflow::conclude(std::optional<Error> why) {
-  const AttachIntent intent = attachment().intent;
+  const Attachment ended = attachment();
   const bool is_detach = why == std::nullopt;
   for (bool is_told = false;; is_told = true) {
     const auto finished = co_await services_.operations.finish(operation_, why, left());
@@ -91,14 +100,15 @@ asio::awaitable<void> DetachWorkflow::conclude(std::optional<Error> why) {
   attachment().has_operation = false;
   settle();
   if (!is_detach) co_return;
-  services_.endpoints.append({EndpointEvent::Kind::kDetached, intent});
-  log_event(LogLevel::kInfo, "detached", {{"vm", intent.vm}, {"vpc", intent.vpc}, {"attachment", id_}});
+  for (const Interface& one : ended.interfaces)
+    services_.endpoints.append({EndpointEvent::Kind::kDetached, ended.vm, one.intent});
+  log_event(LogLevel::kInfo, "detached", {{"vm", ended.vm}, {"vpc", vpcs_of(ended)}, {"attachment", id_}});
 }
 
 Task<void> DetachWorkflow::give_back(std::vector<StepRecord>& records) {
   const auto taken = co_await take_steps<DetachWorkflow>(*this, DetachSteps::kAll, records);
   if (taken) co_return taken;
-  log_event(LogLevel::kWarning, "function quarantined",
+  log_event(LogLevel::kWarning, "functions quarantined",
             {{"attachment", id_}, {"why", taken.error().message}});
   co_return co_await quarantine(taken.error());
 }
@@ -120,9 +130,11 @@ Task<void> DetachWorkflow::try_again() {
 Task<StepOutcome> DetachWorkflow::unplug() {
   const auto devices = co_await unplug_devices(services_.passthrough, attachment());
   if (!devices) co_return devices;
-  const auto function = co_await services_.driver.unplug(attachment().function, attachment().intent.vm);
-  if (!function) co_return function;
-  co_return both(*function, *devices);
+  const auto functions = co_await for_each_interface(attachment().interfaces, [this](const Interface& one) {
+    return services_.driver.unplug(one.function, attachment().vm);
+  });
+  if (!functions) co_return functions;
+  co_return both(*functions, *devices);
 }
 
 Task<StepOutcome> DetachWorkflow::withdraw() {
@@ -134,17 +146,20 @@ Task<StepOutcome> DetachWorkflow::withdraw() {
 Task<StepOutcome> DetachWorkflow::unbind() {
   const auto devices = co_await unbind_devices(services_.passthrough, attachment());
   if (!devices) co_return devices;
-  const auto function = co_await services_.driver.unbind(attachment().function);
-  if (!function) co_return function;
-  co_return both(*function, *devices);
+  const auto functions = co_await for_each_interface(attachment().interfaces, [this](const Interface& one) {
+    return services_.driver.unbind(one.function);
+  });
+  if (!functions) co_return functions;
+  co_return both(*functions, *devices);
 }
 
 Task<StepOutcome> DetachWorkflow::reset() {
   const auto devices = co_await reset_devices(services_.passthrough, attachment());
   if (!devices) co_return devices;
-  const auto function = co_await services_.driver.reset(attachment().function);
-  if (!function) co_return function;
-  co_return both(*function, *devices);
+  const auto functions = co_await for_each_interface(
+      attachment().interfaces, [this](const Interface& one) { return services_.driver.reset(one.function); });
+  if (!functions) co_return functions;
+  co_return both(*functions, *devices);
 }
 
 Task<StepOutcome> DetachWorkflow::release() {
@@ -164,29 +179,35 @@ Task<void> DetachWorkflow::quarantine(Error why) {
   attachment().fault = std::move(why);
   if (attachment().state != AttachmentState::kQuarantined) {
     attachment().state = AttachmentState::kQuarantined;
-    services_.functions.quarantine(attachment().function.index);
+    for (const Interface& one : attachment().interfaces) services_.functions.quarantine(one.function.index);
   }
   const auto withdrawn = co_await withdraw();
   if (!withdrawn) co_return pass(withdrawn);
   co_return Result<void>();
 }
 
-FreedFunction DetachWorkflow::freed() {
-  return {.index = attachment().function.index, .generation = attachment().function.generation + 1};
+FreedFunctions DetachWorkflow::freed() {
+  FreedFunctions freed;
+  for (const Interface& one : attachment().interfaces)
+    freed.push_back({.index = one.function.index, .generation = one.function.generation + 1});
+  return freed;
 }
 
 AttachmentEnd DetachWorkflow::left() {
   if (attachment().gate == Gate::kNone) return freed();
-  return SavedAttachment{attachment(), operation_, attachment().intent.request, fingerprint(id_)};
+  const Operation& operation = services_.operations.running(operation_);
+  return SavedAttachment{attachment(), operation_, operation.request, fingerprint(id_)};
 }
 
 void DetachWorkflow::settle() {
   if (attachment().gate != Gate::kNone) return;
-  const auto index = attachment().function.index;
-  if (attachment().state == AttachmentState::kQuarantined) {
-    services_.functions.lift_quarantine(index);
-  } else {
-    services_.functions.release(index);
+  const bool was_quarantined = attachment().state == AttachmentState::kQuarantined;
+  for (const Interface& one : attachment().interfaces) {
+    if (was_quarantined) {
+      services_.functions.lift_quarantine(one.function.index);
+    } else {
+      services_.functions.release(one.function.index);
+    }
   }
   services_.attachments.erase(id_);
 }
@@ -198,7 +219,7 @@ asio::awaitable<void> lift_quarantines(Services& services, std::chrono::millisec
       DetachWorkflow again(services, attachment.id, OperationId());
       if (co_await again.try_again()) {
         log_event(LogLevel::kInfo, "quarantine lifted",
-                  {{"attachment", attachment.id}, {"vf", attachment.function.index}});
+                  {{"attachment", attachment.id}, {"vm", attachment.vm}});
       }
     }
   }

@@ -24,15 +24,16 @@ class DetachWorkflow {
   // The steps and the operation's end.
   asio::awaitable<void> run();
 
-  // The steps alone, recorded in `records`. A function that cannot be proven clean is quarantined: it keeps
-  // its default drop, and nobody gets it until it is. An error: not even the tenant's rules could be removed.
+  // The steps alone, recorded in `records`. When a function cannot be proven clean, all of them are
+  // quarantined: they keep their default drops, and nobody gets them until it is. An error: not even the
+  // tenant's rules could be removed.
   Task<void> give_back(std::vector<StepRecord>& records);
 
-  // Ends the operation, with an error or without, and with it the attachment, unless its function is in
-  // quarantine. As long as the disk does not take it, it goes on trying, until cancelled.
+  // Ends the operation, with an error or without, and with it the attachment, unless its functions are
+  // in quarantine. As long as the disk does not take it, it goes on trying, until cancelled.
   asio::awaitable<void> conclude(std::optional<Error> why);
 
-  // The steps once more, for a quarantined function; no operation tells of it.
+  // The steps once more, for quarantined functions; no operation tells of it.
   Task<void> try_again();
 
  private:
@@ -45,20 +46,23 @@ class DetachWorkflow {
 
   Task<StepOutcome> set_gate(Gate gate);
   Task<void> quarantine(Error why);
-  FreedFunction freed();
-  // The attachment's row as the steps leave it, or its function when that is clean.
+  FreedFunctions freed();
+  // The attachment's row as the steps leave it, or its functions when they are clean.
   AttachmentEnd left();
-  // Takes a clean function back into the pool, and the attachment off the tables.
+  // Takes clean functions back into the pool, and the attachment off the tables.
   void settle();
+  const VpcId& tenant() { return attachment().interfaces.front().intent.vpc; }
   Attachment& attachment() { return *services_.attachments.find(id_); }
   friend struct DetachSteps;
 
   Services& services_;
   AttachmentId id_;
   OperationId operation_;
+  std::optional<Turns::Place> place_;  // of an operation of its own, until that has ended
 };
 
-// Watches quarantined functions and gives each back when it has become clean. Runs until cancelled.
+// Watches quarantined attachments and gives their functions back when they have become clean. Runs until
+// cancelled.
 asio::awaitable<void> lift_quarantines(Services& services, std::chrono::milliseconds interval);
 
 }  // namespace berth::agent

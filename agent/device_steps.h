@@ -1,5 +1,6 @@
-// The devices that go along with a VM's interface: each takes the same steps as the interface's function,
-// after it on the way in and before it on the way out. All or nothing: the first that fails ends the step.
+// The devices that go along with a VM's interfaces: each takes the same steps as an interface's function,
+// after those on the way in and before them on the way out. All or nothing: the first that fails ends the
+// step.
 #pragma once
 
 #include "agent/attachment.h"
@@ -17,8 +18,5 @@ Task<host::StepOutcome> plug_devices(host::Passthrough* passthrough, Attachment 
 Task<host::StepOutcome> unplug_devices(host::Passthrough* passthrough, Attachment attachment);
 Task<host::StepOutcome> unbind_devices(host::Passthrough* passthrough, Attachment attachment);
 Task<host::StepOutcome> reset_devices(host::Passthrough* passthrough, Attachment attachment);
-
-// Two halves of one step.
-host::StepOutcome both(host::StepOutcome first, host::StepOutcome second);
 
 }  // namespace berth::agent

@@ -10,10 +10,10 @@ struct Origin {
   dataplane::PacketDefaults defaults;
 };
 
-Origin origin_of(const Attachment& attachment) {
-  Origin origin{.port = port_of(attachment),
-                .defaults = {.eth_src = attachment.intent.mac, .eth_dst = dataplane::kGatewayMac}};
-  for (const IpAddress& ip : attachment.intent.ips) {
+Origin origin_of(const Interface& interface) {
+  Origin origin{.port = port_of(interface),
+                .defaults = {.eth_src = interface.intent.mac, .eth_dst = dataplane::kGatewayMac}};
+  for (const IpAddress& ip : interface.intent.ips) {
     (ip.is_v4() ? origin.defaults.ipv4_src : origin.defaults.ipv6_src) = ip;
   }
   return origin;
@@ -34,7 +34,11 @@ Task<ExplainAnswer> explain(dataplane::Eswitch& eswitch, const AttachmentStore& 
   if (question.attachment) {
     const auto attachment = attachments.get(*question.attachment);
     if (!attachment) co_return pass(attachment);
-    origin = origin_of(*attachment);
+    if (question.interface >= attachment->interfaces.size()) {
+      co_return fail(Code::kNotFound, "INTERFACE_UNKNOWN",
+                     fmt::format("{} has {} interfaces", attachment->id, attachment->interfaces.size()));
+    }
+    origin = origin_of(attachment->interfaces[question.interface]);
   }
   const auto packet = read_packet(question, origin);
   if (!packet) co_return pass(packet);

@@ -18,6 +18,7 @@ struct FrameBytes {
 
 struct ExplainQuestion {
   std::optional<AttachmentId> attachment;        // whose VM sends the packet; none: it comes from the wire
+  std::size_t interface = 0;                     // by which one, in the order of the attachment
   std::variant<std::string, FrameBytes> packet;  // text as of dataplane/explain/headers.h, or a frame
 };
 
@@ -31,7 +32,7 @@ struct ExplainAnswer {
   std::string end;
 };
 
-// INVALID_ARGUMENT (MALFORMED_PACKET), NOT_FOUND (ATTACHMENT_UNKNOWN).
+// INVALID_ARGUMENT (MALFORMED_PACKET), NOT_FOUND (ATTACHMENT_UNKNOWN, INTERFACE_UNKNOWN).
 Task<ExplainAnswer> explain(dataplane::Eswitch& eswitch, const AttachmentStore& attachments,
                             ExplainQuestion question);
 

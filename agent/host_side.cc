@@ -85,7 +85,9 @@ Task<void> HostSide::start(const SavedState& saved) {
   parts_->tasks.spawn("uevents", parts_->listener->run());
   if (!wanted.pf) co_return Result<void>();
   std::set<std::uint16_t> leased;
-  for (const SavedAttachment& one : saved.attachments) leased.insert(one.attachment.function.index);
+  for (const SavedAttachment& one : saved.attachments) {
+    for (const Interface& interface : one.attachment.interfaces) leased.insert(interface.function.index);
+  }
   host::Sriov sriov(parts_->tree, parts_->worker, parts_->events, kDeadlines);
   const auto vfs = co_await sriov.ensure_vfs(*wanted.pf, wanted.vfs, std::move(leased));
   if (!vfs) co_return pass(vfs, "VFs");

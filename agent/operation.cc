@@ -5,12 +5,13 @@
 namespace berth::agent {
 
 std::string fingerprint(const AttachIntent& intent) {
-  std::string text =
-      fmt::format("attach {} {} {} {} {} {} {}", intent.vm, intent.vpc, fmt::join(intent.ips, ","),
-                  intent.mac, intent.mtu_bytes, intent.rates.from_vm, intent.rates.to_vm);
-  // Those without devices are as they were before there were any: they are in databases.
-  if (!intent.devices.empty()) text += fmt::format(" {}", fmt::join(intent.devices, ","));
-  return text;
+  std::string text = fmt::format("attach {}", intent.vm);
+  for (const InterfaceIntent& one : intent.interfaces) {
+    text +=
+        fmt::format(" interface {} {} {} {} {} {} {}", one.vpc, fmt::join(one.ips, ","), one.mac,
+                    one.mtu_bytes, one.rates.from_vm, one.rates.to_vm, static_cast<int>(one.network_class));
+  }
+  return text + fmt::format(" devices {}", fmt::join(intent.devices, ","));
 }
 
 std::string fingerprint(const AttachmentId& detached) {

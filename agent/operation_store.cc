@@ -89,6 +89,25 @@ Task<Operation> OperationStore::find(OperationId id) {
   co_return fail(Code::kNotFound, "OPERATION_UNKNOWN", fmt::format("operation {} is not known", id));
 }
 
+std::vector<Operation> OperationStore::list_running() const {
+  std::vector<Operation> found;
+  for (const auto& [id, entry] : operations_) {
+    if (entry.is_accepted && !entry.operation.done) found.push_back(entry.operation);
+  }
+  return found;
+}
+
+std::vector<Operation> OperationStore::list_finished(std::optional<std::uint64_t> before_revision,
+                                                     std::size_t limit, const AttachmentId& of) const {
+  std::vector<Operation> found;
+  for (auto id = finished_.rbegin(); id != finished_.rend() && found.size() < limit; ++id) {
+    const Operation& operation = operations_.at(*id).operation;
+    if (before_revision && operation.revision >= *before_revision) continue;
+    if (of.empty() || operation.attachment == of) found.push_back(operation);
+  }
+  return found;
+}
+
 Task<void> OperationStore::finish(OperationId id, std::optional<Error> error, AttachmentEnd left) {
   FinishedOperation finished{operations_.at(id).operation, operations_.at(id).fingerprint};
   Operation& ended = finished.operation;

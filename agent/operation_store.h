@@ -57,6 +57,13 @@ class OperationStore {
   // Of a running operation.
   const Operation& running(const OperationId& id) const { return operations_.at(id).operation; }
 
+  const std::string& fingerprint_of(const OperationId& id) const { return operations_.at(id).fingerprint; }
+
+  // Those that run, by id, and the last ones that have ended, the latest first; beyond kMaxFinished nothing.
+  std::vector<Operation> list_running() const;
+  std::vector<Operation> list_finished(std::optional<std::uint64_t> before_revision, std::size_t limit,
+                                       const AttachmentId& of) const;
+
   // The steps of a running operation. LIFETIME: until it is finished.
   std::vector<StepRecord>& steps(const OperationId& id) { return operations_.at(id).operation.steps; }
 

@@ -28,12 +28,12 @@ Vni find_foreign_vni(const dataplane::VpcSet& vpcs) {
 
 }  // namespace
 
-Prober::Prober(dataplane::Eswitch& eswitch, Reconciler& reconciler, const VpcStore& vpcs,
-               Attachment attachment, ProbeLimits limits)
+Prober::Prober(dataplane::Eswitch& eswitch, Reconciler& reconciler, const VpcStore& vpcs, Interface interface,
+               ProbeLimits limits)
     : eswitch_(eswitch),
       reconciler_(reconciler),
       vpcs_(vpcs),
-      attachment_(std::move(attachment)),
+      interface_(std::move(interface)),
       limits_(limits) {}
 
 Task<host::StepOutcome> Prober::run() {
@@ -57,7 +57,7 @@ Task<host::StepOutcome> Prober::run() {
 }
 
 Task<std::string> Prober::try_one_by_one() {
-  const std::size_t count = 4 * attachment_.intent.ips.size();
+  const std::size_t count = 4 * interface_.intent.ips.size();
   for (std::size_t number = 0; number < count; ++number) {
     std::string why;
     for (std::size_t i = 0; i < limits_.tries; ++i) {
@@ -95,7 +95,7 @@ Task<std::string> Prober::try_alone(std::size_t number) {
 Task<Prober::Trial> Prober::try_frames(std::optional<std::size_t> only) {
   const auto subject = make_subject();
   if (!subject) co_return pass(subject);
-  auto plan = plan_probe(*subject, reconciler_.rules_on_the_way(attachment_));
+  auto plan = plan_probe(*subject, reconciler_.rules_on_the_way(interface_));
   if (!plan) co_return Trial{.verdict = {State::kChanged, plan.error().message}, .sent = {}};
   plan_ = *std::move(plan);
   Trial trial;
@@ -157,13 +157,13 @@ Task<host::StepOutcome> Prober::finish() {
 }
 
 Result<ProbeSubject> Prober::make_subject() const {
-  const dataplane::Vpc* vpc = vpcs_.find_staged(attachment_.intent.vpc);
+  const dataplane::Vpc* vpc = vpcs_.find_staged(interface_.intent.vpc);
   if (vpc == nullptr) {
-    return fail(Code::kNotFound, "VPC_UNKNOWN", fmt::format("VPC {} is gone", attachment_.intent.vpc));
+    return fail(Code::kNotFound, "VPC_UNKNOWN", fmt::format("VPC {} is gone", interface_.intent.vpc));
   }
-  return ProbeSubject{.port = port_of(attachment_),
-                      .mac = attachment_.intent.mac,
-                      .ips = attachment_.intent.ips,
+  return ProbeSubject{.port = port_of(interface_),
+                      .mac = interface_.intent.mac,
+                      .ips = interface_.intent.ips,
                       .vni = vpc->vni,
                       .foreign_vni = find_foreign_vni(vpcs_.staged()),
                       .vtep = reconciler_.underlay().vtep,

@@ -24,9 +24,9 @@ struct ProbeLimits {
 
 class Prober {
  public:
-  // `eswitch`, `reconciler` and `vpcs` outlive it. The gate of `attachment` is open and nobody has its
+  // `eswitch`, `reconciler` and `vpcs` outlive it. The gate of `interface` is open and nobody has its
   // function.
-  Prober(dataplane::Eswitch& eswitch, Reconciler& reconciler, const VpcStore& vpcs, Attachment attachment,
+  Prober(dataplane::Eswitch& eswitch, Reconciler& reconciler, const VpcStore& vpcs, Interface interface,
          ProbeLimits limits);
 
   // Done; or not applicable, where the eSwitch takes no frames of the agent's. DATA_LOSS (PROBE_FAILED)
@@ -53,7 +53,7 @@ class Prober {
   dataplane::Eswitch& eswitch_;
   Reconciler& reconciler_;
   const VpcStore& vpcs_;
-  const Attachment attachment_;
+  const Interface interface_;
   const ProbeLimits limits_;
   ProbePlan plan_;                  // of the last trial
   std::vector<ProbeFrame> proven_;  // frames that took their ways

@@ -1,7 +1,6 @@
 #include "agent/reconciler.h"
 
 #include "dataplane/diff.h"
-#include "dataplane/pipeline.h"
 #include "dataplane/rule_text.h"
 
 #include <algorithm>
@@ -11,18 +10,10 @@
 
 namespace berth::agent {
 
-using dataplane::LocalEndpoint;
 using dataplane::Rule;
 using dataplane::RuleKey;
 
 namespace {
-
-LocalEndpoint endpoint_of(const Attachment& attachment) {
-  return {.port = port_of(attachment),
-          .ips = attachment.intent.ips,
-          .mac = attachment.intent.mac,
-          .rates = attachment.intent.rates};
-}
 
 const RuleKey& key_of(const dataplane::RuleChange& change) {
   const auto* add = std::get_if<dataplane::AddRule>(&change);
@@ -76,6 +67,7 @@ Task<Adoption> Reconciler::resync() {
       ++adoption.wanted_count;
     }
   }
+  count_held();
   known_epoch_.reset();
   const auto read = co_await read_back_if_unsure();
   if (!read) co_return pass(read);
@@ -157,8 +149,14 @@ Task<void> Reconciler::carry_out(std::vector<Scope> scopes, Plan plan) {
     unfinished_.insert(plan.scope_of.at(key_of(plan.changes[i])));
     if (first_refusal) first_refusal = refused;
   }
-  for (const Scope& scope : scopes) held_.erase(scope);
-  for (const auto& [key, rule] : plan.device) held_[plan.scope_of.at(key)].emplace(key, rule);
+  for (const Scope& scope : scopes) {
+    const auto old = held_.find(scope);
+    if (old == held_.end()) continue;
+    held_count_ -= old->second.size();
+    held_.erase(old);
+  }
+  for (const auto& [key, rule] : plan.device)
+    held_count_ += held_[plan.scope_of.at(key)].emplace(key, rule).second ? 1 : 0;
   for (const Scope& scope : scopes) {
     if (scope.kind != Scope::Kind::kPort) continue;
     const auto ensured = co_await ensure_answers(scope.port);
@@ -229,7 +227,13 @@ Task<std::size_t> Reconciler::read_back(std::set<dataplane::EswitchPort> owners,
     Rules& place = scope == scope_of.end() ? strays_ : held_[scope->second];
     place.insert_or_assign(held.rule.key, held.rule);
   }
+  count_held();
   co_return found.size();
+}
+
+void Reconciler::count_held() {
+  held_count_ = 0;
+  for (const auto& [scope, rules] : held_) held_count_ += rules.size();
 }
 
 Task<void> Reconciler::read_back_answers() {
@@ -268,34 +272,41 @@ Task<void> Reconciler::ensure_answers(dataplane::EswitchPort port) {
 Task<std::size_t> Reconciler::verify(Attachment attachment) {
   const auto lock = co_await mutex_.lock();
   if (!lock) co_return pass(lock);
-  if (attachment.gate == Gate::kOpen && vpcs_.find_staged(attachment.intent.vpc) == nullptr) {
-    co_return fail(Code::kNotFound, "VPC_UNKNOWN", fmt::format("VPC {} is gone", attachment.intent.vpc));
+  for (const Interface& one : attachment.interfaces) {
+    if (attachment.gate == Gate::kOpen && vpcs_.find_staged(one.intent.vpc) == nullptr)
+      co_return fail(Code::kNotFound, "VPC_UNKNOWN", fmt::format("VPC {} is gone", one.intent.vpc));
   }
-  const auto scopes = scopes_of(attachment);
-  const auto ensured = co_await ensure_locked(scopes);
+  const auto ensured = co_await ensure_locked(scopes_of(attachment));
   if (!ensured) co_return pass(ensured);
-  Rules expected;  // before the next await: nobody else changes it, the mutex is ours
-  for (const Scope& scope : scopes) expected.insert(held_[scope].begin(), held_[scope].end());
+  std::size_t count = 0;
+  for (const Interface& one : attachment.interfaces) {
+    const auto verified = co_await verify_locked(port_of(one));
+    if (!verified) co_return pass(verified);
+    count += *verified;
+  }
+  co_return count;
+}
 
+Task<std::size_t> Reconciler::verify_locked(dataplane::EswitchPort port) {
+  Rules expected;  // before the next await: nobody else changes it, the mutex is ours
+  for (const Scope& scope : scopes_of_port(port)) expected.insert(held_[scope].begin(), held_[scope].end());
   Rules found;
-  const auto read = co_await eswitch_.read_rules(port_of(attachment));
+  const auto read = co_await eswitch_.read_rules(port);
   if (!read) co_return pass(read);
   for (const dataplane::HeldRule& held : *read) found.emplace(held.rule.key, held.rule);
-  std::size_t count = 0;
   for (const auto& [key, rule] : expected) {
     const auto entry = found.find(key);
     if (entry == found.end() || entry->second.actions != rule.actions) {
       co_return fail(Code::kDataLoss, "RULES_DIFFER",
-                     fmt::format("{}: the eSwitch does not hold {}", port_of(attachment),
+                     fmt::format("{}: the eSwitch does not hold {}", port,
                                  format_rule_body(rule, dataplane::berth_numbering)));
     }
-    ++count;
   }
-  const auto states = co_await eswitch_.read_slow_path(port_of(attachment));
+  const auto states = co_await eswitch_.read_slow_path(port);
   if (!states) co_return pass(states);
-  const auto answers = check_answers(*states, port_of(attachment));
+  const auto answers = check_answers(*states, port);
   if (!answers) co_return pass(answers);
-  co_return count;
+  co_return expected.size();
 }
 
 Result<void> Reconciler::check_answers(const std::vector<dataplane::SlowPathState>& states,
@@ -304,83 +315,6 @@ Result<void> Reconciler::check_answers(const std::vector<dataplane::SlowPathStat
   if (state != states.end() && state->answers == wanted_answers(port)) return {};
   return fail(Code::kDataLoss, "ANSWERS_DIFFER",
               fmt::format("{}: the slow path does not hold its answers", port));
-}
-
-std::vector<Scope> Reconciler::scopes_of(const Attachment& attachment) const {
-  const auto port = port_of(attachment);
-  return {{.kind = Scope::Kind::kClosed, .port = port},
-          {.kind = Scope::Kind::kPort, .port = port},
-          {.kind = Scope::Kind::kDelivery, .port = port}};
-}
-
-std::vector<dataplane::HeldRule> Reconciler::rules_on_the_way(const Attachment& attachment) const {
-  std::vector<Scope> scopes = scopes_of(attachment);
-  scopes.push_back({.kind = Scope::Kind::kHost});
-  scopes.push_back({.kind = Scope::Kind::kVpc, .vpc = attachment.intent.vpc});
-  std::vector<dataplane::HeldRule> rules;
-  for (const Scope& scope : scopes) {
-    const auto held = held_.find(scope);
-    if (held == held_.end()) continue;
-    for (auto next = held->second.begin(); next != held->second.end();) {
-      if (scope.kind == Scope::Kind::kVpc && next->first.group == dataplane::group::kMapping) {
-        // There may be a hundred thousand.
-        next =
-            held->second.lower_bound({.group = dataplane::group::kMapping + 1, .priority = 0, .match = {}});
-        continue;
-      }
-      rules.push_back({.rule = next->second});
-      ++next;
-    }
-  }
-  return rules;
-}
-
-std::vector<Scope> Reconciler::scopes_of_vpc(const VpcId& vpc) const {
-  std::vector<Scope> scopes = {{.kind = Scope::Kind::kVpc, .vpc = vpc}};
-  for (const Attachment& attachment : attachments_.list_in(vpc)) {
-    if (attachment.gate != Gate::kOpen) continue;
-    scopes.push_back({.kind = Scope::Kind::kPort, .port = port_of(attachment)});
-    scopes.push_back({.kind = Scope::Kind::kDelivery, .port = port_of(attachment)});
-  }
-  return scopes;
-}
-
-std::vector<Scope> Reconciler::all_scopes() const {
-  std::vector<Scope> scopes = {{.kind = Scope::Kind::kHost}};
-  for (const auto& [id, vpc] : vpcs_.staged()) scopes.push_back({.kind = Scope::Kind::kVpc, .vpc = id});
-  for (const Attachment& attachment : attachments_.list()) {
-    const auto of_attachment = scopes_of(attachment);
-    scopes.insert(scopes.end(), of_attachment.begin(), of_attachment.end());
-  }
-  return scopes;
-}
-
-std::vector<Rule> Reconciler::wanted_rules(const Scope& scope) const {
-  if (scope.kind == Scope::Kind::kHost) return dataplane::compile_host(underlay_);
-  if (scope.kind == Scope::Kind::kVpc) {
-    const dataplane::Vpc* vpc = vpcs_.find_staged(scope.vpc);
-    if (vpc == nullptr) return {};
-    return dataplane::compile_vpc(*vpc, peers_of(*vpc, vpcs_.staged()), underlay_);
-  }
-  const Attachment* attachment = attachments_.find_port(scope.port);
-  const bool is_isolated = scope.kind == Scope::Kind::kClosed && isolated_.contains(scope.port);
-  if (attachment == nullptr && is_isolated) return dataplane::compile_closed(scope.port);
-  if (attachment == nullptr || attachment->gate == Gate::kNone) return {};
-  if (scope.kind == Scope::Kind::kClosed) return dataplane::compile_closed(scope.port);
-
-  const dataplane::Vpc* vpc = vpcs_.find_staged(attachment->intent.vpc);
-  if (attachment->gate != Gate::kOpen || vpc == nullptr) return {};
-  const LocalEndpoint self = endpoint_of(*attachment);
-  if (scope.kind == Scope::Kind::kPort) return dataplane::compile_port(*vpc, self);
-  return dataplane::compile_delivery(*vpc, peers_of(*vpc, vpcs_.staged()), self);
-}
-
-std::optional<dataplane::PortAnswers> Reconciler::wanted_answers(dataplane::EswitchPort port) const {
-  const Attachment* attachment = attachments_.find_port(port);
-  if (attachment == nullptr || attachment->gate != Gate::kOpen) return std::nullopt;
-  const dataplane::Vpc* vpc = vpcs_.find_staged(attachment->intent.vpc);
-  if (vpc == nullptr) return std::nullopt;
-  return dataplane::compile_answers(*vpc, endpoint_of(*attachment), attachment->intent.mtu_bytes);
 }
 
 }  // namespace berth::agent

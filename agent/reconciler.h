@@ -56,9 +56,9 @@ class Reconciler {
   // NOT_FOUND (VPC_UNKNOWN) when the gate is open and the VPC is gone.
   Task<std::size_t> verify(Attachment attachment);
 
-  // The rules that a packet of this VM to itself, or to it from the wire, may meet, as they are believed to
-  // be held: its own, the host's and its VPC's, remote mappings left out.
-  std::vector<dataplane::HeldRule> rules_on_the_way(const Attachment& attachment) const;
+  // The rules that a packet of this interface to itself, or to it from the wire, may meet, as they are
+  // believed to be held: its own, the host's and its VPC's, remote mappings left out.
+  std::vector<dataplane::HeldRule> rules_on_the_way(const Interface& interface) const;
   // Nothing changes a rule until it is released.
   Task<AsyncMutex::Lock> hold_still() { return mutex_.lock(); }
 
@@ -75,6 +75,10 @@ class Reconciler {
   std::vector<Scope> scopes_of(const Attachment& attachment) const;
   // Everything that a change of this VPC, of one that it peers with, or of the underlay may touch.
   std::vector<Scope> scopes_of_vpc(const VpcId& vpc) const;
+
+  // How many rules are held, as far as is known, and how many this interface would add.
+  std::size_t held_count() const { return held_count_ + strays_.size(); }
+  std::size_t count_rules(const InterfaceIntent& intent) const;
 
   const dataplane::Underlay& underlay() const { return underlay_; }
   void set_next_hops(std::map<IpAddress, MacAddress> next_hops) {
@@ -102,15 +106,19 @@ class Reconciler {
     std::size_t rule_count = 0;
   };
   Task<ReadBack> read_back_if_unsure();
+  Task<std::size_t> verify_locked(dataplane::EswitchPort port);
   // Returns how many rules were read; nothing has changed when that fails.
   Task<std::size_t> read_back(std::set<dataplane::EswitchPort> owners,
                               std::set<dataplane::EswitchPort> owners_with_rules);
+  void count_held();
   Task<void> read_back_answers();
   Task<void> read_back_noting(dataplane::EswitchPort owner);
   std::vector<std::string> isolate_strangers();
   std::set<dataplane::EswitchPort> answered_ports() const;
   std::vector<dataplane::RuleDigest> believed_digests() const;
   std::vector<Scope> all_scopes() const;
+  // Everything that decides about one function.
+  static std::vector<Scope> scopes_of_port(dataplane::EswitchPort port);
   Task<void> ensure_answers(dataplane::EswitchPort port);
   Task<void> ensure_all_answers(std::vector<Scope> scopes);
   Result<void> check_answers(const std::vector<dataplane::SlowPathState>& states,
@@ -124,6 +132,7 @@ class Reconciler {
   dataplane::Underlay underlay_;
   AsyncMutex mutex_;  // one change at a time: each starts from what the last one left
   std::map<Scope, Rules> held_;
+  std::size_t held_count_ = 0;  // of all scopes together
   // On the device, and of no scope that was ensured: an interrupted apply() or another berthd left them.
   Rules strays_;
   // Scopes that may not be as they are wanted: a change of theirs was refused, or the audit found them so.

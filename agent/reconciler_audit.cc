@@ -93,10 +93,10 @@ Task<void> Reconciler::read_back_noting(EswitchPort owner) {
 // A function that has rules and no attachment may be in somebody's hands: it keeps a default drop, until it
 // is attached and given back in order.
 std::vector<std::string> Reconciler::isolate_strangers() {
-  std::erase_if(isolated_, [&](EswitchPort port) { return attachments_.find_port(port) != nullptr; });
+  std::erase_if(isolated_, [&](EswitchPort port) { return attachments_.find_port(port).has_value(); });
   std::vector<std::string> lines;
   for (const auto& [key, rule] : strays_) {
-    if (rule.owner.is_uplink() || attachments_.find_port(rule.owner) != nullptr) continue;
+    if (rule.owner.is_uplink() || attachments_.find_port(rule.owner)) continue;
     unfinished_.insert({.kind = Scope::Kind::kClosed, .port = rule.owner});
     if (!isolated_.insert(rule.owner).second) continue;
     lines.push_back(fmt::format("{} has rules and is nobody's: isolated", rule.owner));
@@ -133,7 +133,9 @@ Task<void> Reconciler::repair_answers() {
 std::set<EswitchPort> Reconciler::answered_ports() const {
   std::set<EswitchPort> ports;
   for (const auto& [port, answers] : held_answers_) ports.insert(port);
-  for (const Attachment& attachment : attachments_.list()) ports.insert(port_of(attachment));
+  for (const Attachment& attachment : attachments_.list()) {
+    for (const Interface& one : attachment.interfaces) ports.insert(port_of(one));
+  }
   return ports;
 }
 

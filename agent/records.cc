@@ -2,13 +2,16 @@
 
 #include "agent/blob.h"
 
+#include <functional>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace berth::agent {
 namespace {
 
 // First in every record: other numbers are other formats.
-constexpr std::uint8_t kFormat = 1;
+constexpr std::uint8_t kFormat = 2;
 
 // Every error code fits a byte.
 constexpr auto kLastCode = Code::kHardwareRejected;
@@ -26,23 +29,26 @@ host::PciAddress read_address(BlobReader& reader) {
   return address.value_or(host::PciAddress());
 }
 
-void write_intent(BlobWriter& writer, const AttachIntent& intent) {
-  writer.text(intent.request.str());
-  writer.text(intent.vm.str());
+void write_interface(BlobWriter& writer, const Interface& interface) {
+  const InterfaceIntent& intent = interface.intent;
   writer.text(intent.vpc.str());
   writer.list(intent.ips, [&](const IpAddress& ip) { writer.ip(ip); });
   writer.mac(intent.mac);
   writer.number(intent.mtu_bytes);
   writer.number(intent.rates.from_vm);
   writer.number(intent.rates.to_vm);
-  writer.list(intent.devices, [&](const host::PciAddress& device) { writer.text(device.str()); });
-  writer.text(intent.traceparent);
+  writer.number(static_cast<std::uint8_t>(intent.network_class));
+  writer.number(interface.function.index);
+  writer.text(interface.function.socket);
+  writer.number(interface.function.generation);
+  writer.mac(interface.function.mac);
+  writer.optional(interface.function.address,
+                  [&](const host::PciAddress& address) { writer.text(address.str()); });
 }
 
-AttachIntent read_intent(BlobReader& reader) {
-  AttachIntent intent;
-  intent.request = read_id<RequestId>(reader);
-  intent.vm = read_id<VmId>(reader);
+Interface read_interface(BlobReader& reader) {
+  Interface interface;
+  InterfaceIntent& intent = interface.intent;
   intent.vpc = read_id<VpcId>(reader);
   intent.ips = reader.list<IpAddress>([&] { return reader.ip(); });
   if (intent.ips.empty()) reader.fail();
@@ -50,9 +56,13 @@ AttachIntent read_intent(BlobReader& reader) {
   intent.mtu_bytes = reader.number<std::uint32_t>();
   intent.rates.from_vm = reader.number<std::uint64_t>();
   intent.rates.to_vm = reader.number<std::uint64_t>();
-  intent.devices = reader.list<host::PciAddress>([&] { return read_address(reader); });
-  intent.traceparent = reader.text();
-  return intent;
+  intent.network_class = reader.choice(NetworkClass::kManagement);
+  interface.function.index = reader.number<std::uint16_t>();
+  interface.function.socket = reader.text();
+  interface.function.generation = reader.number<std::uint64_t>();
+  interface.function.mac = reader.mac();
+  interface.function.address = reader.optional<host::PciAddress>([&] { return read_address(reader); });
+  return interface;
 }
 
 void write_error(BlobWriter& writer, const Error& error) {
@@ -76,30 +86,26 @@ Gate gate_of(AttachmentState state) {
 
 void write_attachment(BlobWriter& writer, const Attachment& attachment) {
   writer.text(attachment.id.str());
-  write_intent(writer, attachment.intent);
+  writer.text(attachment.vm.str());
+  writer.list(attachment.interfaces, [&](const Interface& one) { write_interface(writer, one); });
+  writer.list(attachment.devices, [&](const host::PciAddress& device) { writer.text(device.str()); });
   writer.number(static_cast<std::uint8_t>(attachment.state));
+  writer.number(static_cast<std::uint8_t>(attachment.is_unwanted ? 1 : 0));
   writer.number(static_cast<std::uint8_t>(attachment.is_withdrawn ? 1 : 0));
-  writer.number(attachment.function.index);
-  writer.text(attachment.function.socket);
-  writer.number(attachment.function.generation);
-  writer.mac(attachment.function.mac);
-  writer.optional(attachment.function.address,
-                  [&](const host::PciAddress& address) { writer.text(address.str()); });
   writer.optional(attachment.fault, [&](const Error& fault) { write_error(writer, fault); });
 }
 
 Attachment read_attachment(BlobReader& reader) {
   Attachment attachment;
   attachment.id = read_id<AttachmentId>(reader);
-  attachment.intent = read_intent(reader);
+  attachment.vm = read_id<VmId>(reader);
+  attachment.interfaces = reader.list<Interface>([&] { return read_interface(reader); });
+  if (attachment.interfaces.empty()) reader.fail();
+  attachment.devices = reader.list<host::PciAddress>([&] { return read_address(reader); });
   attachment.state = reader.choice(AttachmentState::kQuarantined);
   attachment.gate = gate_of(attachment.state);
+  attachment.is_unwanted = reader.number<std::uint8_t>() != 0;
   attachment.is_withdrawn = reader.number<std::uint8_t>() != 0;
-  attachment.function.index = reader.number<std::uint16_t>();
-  attachment.function.socket = reader.text();
-  attachment.function.generation = reader.number<std::uint64_t>();
-  attachment.function.mac = reader.mac();
-  attachment.function.address = reader.optional<host::PciAddress>([&] { return read_address(reader); });
   attachment.fault = reader.optional<Error>([&] { return read_error(reader); });
   return attachment;
 }
@@ -127,6 +133,12 @@ Result<Record> if_whole(const BlobReader& reader, Record record, const char* wha
 }
 
 }  // namespace
+
+std::string etag_of(const Attachment& attachment) {
+  BlobWriter writer;
+  write_attachment(writer, attachment);
+  return fmt::format("{:016x}", std::hash<std::string>()(writer.take()));
+}
 
 std::string format_record(const SavedAttachment& saved) {
   BlobWriter writer;

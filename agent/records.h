@@ -25,6 +25,9 @@ struct FinishedOperation {
   std::string fingerprint;
 };
 
+// Another text whenever anything of the attachment that is kept is another, the same after a restart.
+std::string etag_of(const Attachment& attachment);
+
 std::string format_record(const SavedAttachment& saved);
 std::string format_record(const FinishedOperation& finished);
 // DATA_LOSS (STATE_CORRUPT) when the bytes are not what format_record() makes. What an operation's revision

@@ -6,7 +6,9 @@
 #include "agent/outbox.h"
 #include "agent/prober.h"
 #include "agent/reconciler.h"
+#include "agent/rule_budget.h"
 #include "agent/state_db.h"
+#include "agent/turns.h"
 #include "agent/vpc_store.h"
 #include "host/function_driver.h"
 #include "host/function_pool.h"
@@ -18,11 +20,12 @@
 
 namespace berth::agent {
 
-// A VM came or went: what the controller is told.
+// An interface of a VM came or went: what the controller is told.
 struct EndpointEvent {
   enum class Kind : std::uint8_t { kAttached, kDetached };
   Kind kind = Kind::kAttached;
-  AttachIntent intent;
+  VmId vm;
+  InterfaceIntent interface;
 };
 
 struct Services {
@@ -35,6 +38,8 @@ struct Services {
   host::FunctionPool& functions;
   host::FunctionDriver& driver;
   StateDb& state;
+  Turns& turns;
+  RuleBudget& rule_budget;
   const Outbox* outbox = nullptr;  // null: nobody is told of completions
   // Of a host that gives VMs its own devices; none: an intent that has some is refused.
   host::Passthrough* passthrough = nullptr;
@@ -43,6 +48,8 @@ struct Services {
   // How long an attach waits for its VPC to become known.
   std::chrono::milliseconds vpc_wait{1000};
   ProbeLimits probe;
+  // How long an attach tries again what fails because somebody is not there just now.
+  std::chrono::milliseconds patience{0};
 };
 
 }  // namespace berth::agent

@@ -7,8 +7,8 @@
 
 namespace berth::agent {
 
-host::StartArguments start_arguments(const Attachment& attachment) {
-  const host::Function& function = attachment.function;
+host::StartArguments start_arguments(const Interface& interface) {
+  const host::Function& function = interface.function;
   if (!function.socket.empty()) return host::start_arguments(host::vhost_user_device(function));
   if (!function.address) return {};
   return host::start_arguments(host::vf_device(function, *function.address));

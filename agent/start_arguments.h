@@ -11,7 +11,7 @@
 namespace berth::agent {
 
 // Empty for a function that has no place on this host yet.
-host::StartArguments start_arguments(const Attachment& attachment);
+host::StartArguments start_arguments(const Interface& interface);
 // Of the attachment's device number `index`.
 host::StartArguments device_start_arguments(const Attachment& attachment, std::size_t index);
 

@@ -10,7 +10,7 @@
 namespace berth::agent {
 namespace {
 
-constexpr int kSchema = 2;
+constexpr int kSchema = 3;
 // STRICT and NOT NULL: a wrong value is refused when it is written, not when it is needed.
 constexpr const char* kTables = R"(
   CREATE TABLE attachments (id TEXT PRIMARY KEY NOT NULL, record BLOB NOT NULL) STRICT;
@@ -23,7 +23,6 @@ constexpr const char* kTables = R"(
   CREATE TABLE push (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL) STRICT;
   CREATE TABLE next_hops (vtep TEXT PRIMARY KEY NOT NULL, mac TEXT NOT NULL) STRICT;
   CREATE TABLE functions (function INTEGER PRIMARY KEY NOT NULL, generation INTEGER NOT NULL) STRICT;
-  PRAGMA user_version = 2;
 )";
 
 std::filesystem::path file_in(const std::filesystem::path& folder) {
@@ -81,13 +80,17 @@ Result<void> write_attachment(SqliteDatabase& database, const SavedAttachment& s
   return put->bind(saved.attachment.id.str()).bind_blob(format_record(saved)).run();
 }
 
-Result<void> erase_attachment(SqliteDatabase& database, const AttachmentId& id, FreedFunction freed) {
+Result<void> erase_attachment(SqliteDatabase& database, const AttachmentId& id, const FreedFunctions& freed) {
   auto remove = database.prepare("DELETE FROM attachments WHERE id = ?1");
   if (!remove) return pass(remove);
   if (auto removed = remove->bind(id.str()).run(); !removed) return removed;
   auto count = database.prepare("INSERT OR REPLACE INTO functions VALUES (?1, ?2)");
   if (!count) return pass(count);
-  return count->bind(freed.index).bind(static_cast<std::int64_t>(freed.generation)).run();
+  for (const FreedFunction& one : freed) {
+    const auto written = count->bind(one.index).bind(static_cast<std::int64_t>(one.generation)).run();
+    if (!written) return written;
+  }
+  return {};
 }
 
 Result<std::uint64_t> write_end(SqliteDatabase& database, const FinishedOperation& finished,
@@ -96,7 +99,7 @@ Result<std::uint64_t> write_end(SqliteDatabase& database, const FinishedOperatio
   const auto* saved = std::get_if<SavedAttachment>(&left);
   const auto row = saved != nullptr
                        ? write_attachment(database, *saved)
-                       : erase_attachment(database, operation.attachment, std::get<FreedFunction>(left));
+                       : erase_attachment(database, operation.attachment, std::get<FreedFunctions>(left));
   if (!row) return pass(row);
   const auto latest = database.query_integer("SELECT coalesce(max(revision), 0) FROM operations");
   if (!latest) return pass(latest);
@@ -180,7 +183,8 @@ Result<void> StateDb::Impl::prepare() {
     return fail(Code::kFailedPrecondition, "STATE_VERSION",
                 fmt::format("its schema is {}, this berthd's is {}", *schema, kSchema));
   }
-  return database.execute(fmt::format("BEGIN IMMEDIATE; {} COMMIT", kTables));
+  return database.execute(
+      fmt::format("BEGIN IMMEDIATE; PRAGMA user_version = {}; {} COMMIT", kSchema, kTables));
 }
 
 Result<SavedState> StateDb::load() {
@@ -296,8 +300,8 @@ Task<void> StateDb::save(SavedAttachment attachment) {
   });
 }
 
-Task<void> StateDb::erase(AttachmentId attachment, FreedFunction freed) {
-  return write([id = std::move(attachment), freed](SqliteDatabase& database) {
+Task<void> StateDb::erase(AttachmentId attachment, FreedFunctions freed) {
+  return write([id = std::move(attachment), freed = std::move(freed)](SqliteDatabase& database) {
     return erase_attachment(database, id, freed);
   });
 }

@@ -26,8 +26,10 @@ struct FreedFunction {
   std::uint64_t generation = 0;
 };
 
-// What an operation leaves: the attachment, or its function for the next one.
-using AttachmentEnd = std::variant<SavedAttachment, FreedFunction>;
+using FreedFunctions = std::vector<FreedFunction>;
+
+// What an operation leaves: the attachment, or its functions for the next ones.
+using AttachmentEnd = std::variant<SavedAttachment, FreedFunctions>;
 
 struct SavedState {
   std::vector<SavedAttachment> attachments;
@@ -66,8 +68,8 @@ class StateDb {
   // Each returns when it is on the disk; UNAVAILABLE (STATE_UNWRITABLE) when it is not, and then nothing of
   // it is. Idempotent, but for finish().
   Task<void> save(SavedAttachment attachment);
-  // The attachment is gone and its function is of the next generation: both, or neither.
-  Task<void> erase(AttachmentId attachment, FreedFunction freed);
+  // The attachment is gone and its functions are of the next generation: both, or neither.
+  Task<void> erase(AttachmentId attachment, FreedFunctions freed);
   // The end of an operation, in one piece: its record, and what is left of the attachment. Returns the
   // operation's revision: the last one's and one more. Callers are resumed in that order. `is_told`: nobody
   // wants to be told.

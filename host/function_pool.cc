@@ -13,15 +13,24 @@ FunctionPool::FunctionPool(std::vector<Function> functions) {
 }
 
 Result<Function> FunctionPool::lease() {
-  if (free_.empty()) {
-    const std::size_t quarantined_count = quarantined().size();
-    return fail(Code::kResourceExhausted, "NO_FREE_FUNCTION",
-                fmt::format("all {} functions are in use: {} leased, {} quarantined", slots_.size(),
-                            slots_.size() - quarantined_count, quarantined_count));
-  }
+  if (const auto room = check_free(1); !room) return std::unexpected(room.error());
   Slot& best = slots_[std::get<2>(*free_.begin())];
   take(best);
   return best.function;
+}
+
+Result<void> FunctionPool::check_free(std::size_t needed) const {
+  if (needed <= free_.size()) return {};
+  const std::size_t quarantined_count = quarantined().size();
+  const std::size_t leased_count = slots_.size() - free_.size() - quarantined_count;
+  Error error{.code = Code::kResourceExhausted,
+              .message = fmt::format("{} needed, {} of {} functions are free: {} leased, {} quarantined",
+                                     needed, free_.size(), slots_.size(), leased_count, quarantined_count),
+              .reason = "NO_FREE_FUNCTION"};
+  error.metadata = {{"needed", std::to_string(needed)},
+                    {"free", std::to_string(free_.size())},
+                    {"total", std::to_string(slots_.size())}};
+  return std::unexpected(std::move(error));
 }
 
 Result<Function> FunctionPool::lease(std::uint16_t index) {

@@ -21,6 +21,8 @@ class FunctionPool {
   // The free function that has rested longest; an unbacked one only when there is no other.
   // RESOURCE_EXHAUSTED (NO_FREE_FUNCTION) when all are taken, naming how many are leased and quarantined.
   Result<Function> lease();
+  // Whether so many can be leased: the same error, with the numbers in its metadata.
+  Result<void> check_free(std::size_t needed) const;
   // Takes a certain function, for what a former process of ours had leased. NOT_FOUND (FUNCTION_UNKNOWN)
   // when there is none of this number, ALREADY_EXISTS (FUNCTION_TAKEN) when it is not free.
   Result<Function> lease(std::uint16_t index);
@@ -34,6 +36,8 @@ class FunctionPool {
   void set_generation(std::uint16_t index, std::uint64_t generation);
 
   std::vector<std::uint16_t> quarantined() const;
+  std::size_t size() const { return slots_.size(); }
+  std::size_t free_count() const { return free_.size(); }
 
  private:
   enum class State : std::uint8_t { kFree, kLeased, kQuarantined };

@@ -1,11 +1,33 @@
 #include "northbound/attachments.h"
 
 #include "northbound/convert.h"
+#include "northbound/paging.h"
+#include "northbound/read_mask.h"
 #include "northbound/trace_context.h"
 
+#include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace berth::northbound {
+namespace {
+
+// What would become of an intent that was only asked about.
+v1::Operation validated(const agent::Attachment& would_be) {
+  v1::Operation operation;
+  operation.set_kind(v1::Operation::ATTACH);
+  operation.set_done(true);
+  v1::Attachment& attachment = *operation.mutable_result();
+  attachment = to_message(would_be);
+  attachment.clear_etag();
+  attachment.clear_state();
+  for (v1::AttachedInterface& one : *attachment.mutable_interfaces()) one.clear_port();
+  for (v1::Device& one : *attachment.mutable_devices()) one.clear_start_arguments();
+  return operation;
+}
+
+}  // namespace
 
 void Attachments::add_to(rpc::Server& server) {
   const auto method = [](const char* name) { return std::string("berth.northbound.v1.Attachments/") + name; };
@@ -21,11 +43,22 @@ void Attachments::add_to(rpc::Server& server) {
       method("GetAttachment"),
       [this](rpc::Context, v1::GetAttachmentRequest request) { return get_attachment(std::move(request)); });
   server.unary<v1::ListAttachmentsRequest, v1::ListAttachmentsResponse>(
-      method("ListAttachments"),
-      [this](rpc::Context, v1::ListAttachmentsRequest) { return list_attachments(); });
+      method("ListAttachments"), [this](rpc::Context, v1::ListAttachmentsRequest request) {
+        return list_attachments(std::move(request));
+      });
   server.unary<v1::GetOperationRequest, v1::Operation>(
       method("GetOperation"),
       [this](rpc::Context, v1::GetOperationRequest request) { return get_operation(std::move(request)); });
+  server.unary<v1::ListOperationsRequest, v1::ListOperationsResponse>(
+      method("ListOperations"), [this](rpc::Context, v1::ListOperationsRequest request) {
+        return list_operations(std::move(request));
+      });
+  server.unary<v1::CancelOperationRequest, v1::Operation>(
+      method("CancelOperation"), [this](rpc::Context, v1::CancelOperationRequest request) {
+        return cancel_operation(std::move(request));
+      });
+  server.unary<v1::GetCapacityRequest, v1::Capacity>(
+      method("GetCapacity"), [this](rpc::Context, v1::GetCapacityRequest) { return get_capacity(); });
   server.unary<v1::GetOperationRequest, v1::Operation>(
       method("WaitOperation"),
       [this](rpc::Context, v1::GetOperationRequest request) { return wait_operation(std::move(request)); });
@@ -40,6 +73,11 @@ Task<v1::Operation> Attachments::attach_vm(std::string traceparent, v1::AttachVm
   auto intent = to_intent(request);
   if (!intent) co_return pass(intent);
   intent->traceparent = std::move(traceparent);
+  if (request.validate_only()) {
+    const auto would_be = co_await agent_.check(*std::move(intent));
+    if (!would_be) co_return pass(would_be);
+    co_return validated(*would_be);
+  }
   const auto operation = co_await agent_.attach(*intent);
   if (!operation) co_return pass(operation);
   co_return to_message(*operation);
@@ -50,7 +88,8 @@ Task<v1::Operation> Attachments::detach_vm(std::string traceparent, v1::DetachVm
   if (!id) co_return pass(id);
   const auto attachment = AttachmentId::parse("attachment", request.attachment());
   if (!attachment) co_return pass(attachment);
-  const auto operation = co_await agent_.detach({*std::move(id), *attachment, std::move(traceparent)});
+  const auto operation =
+      co_await agent_.detach({*std::move(id), *attachment, request.etag(), std::move(traceparent)});
   if (!operation) co_return pass(operation);
   co_return to_message(*operation);
 }
@@ -58,20 +97,87 @@ Task<v1::Operation> Attachments::detach_vm(std::string traceparent, v1::DetachVm
 Task<v1::Attachment> Attachments::get_attachment(v1::GetAttachmentRequest request) {
   const auto id = AttachmentId::parse("attachment", request.attachment());
   if (!id) co_return pass(id);
-  const auto counters = co_await agent_.read_counters(*id);
+  const auto mask = ReadMask::parse(request.read_mask());
+  if (!mask) co_return pass(mask);
+  std::vector<agent::PortCounters> counters;
+  if (mask->contains("interfaces")) {
+    auto read = co_await agent_.read_counters(*id);
+    if (!read) co_return pass(read);
+    counters = *std::move(read);
+  }
   const auto attachment = agent_.attachments().get(*id);
   if (!attachment) co_return pass(attachment);
-  if (!counters) co_return pass(counters);
   v1::Attachment message = to_message(*attachment);
-  *message.mutable_counters() = to_message(*counters);
+  for (std::size_t i = 0; i < counters.size(); ++i)
+    *message.mutable_interfaces(static_cast<int>(i))->mutable_counters() = to_message(counters[i]);
+  mask->apply(message);
   co_return message;
 }
 
-Task<v1::ListAttachmentsResponse> Attachments::list_attachments() {
+Task<v1::ListAttachmentsResponse> Attachments::list_attachments(v1::ListAttachmentsRequest request) {
+  const auto mask = ReadMask::parse(request.read_mask());
+  if (!mask) co_return pass(mask);
+  const auto after = parse_page_token<AttachmentId>(request.page_token());
+  if (!after) co_return pass(after);
+  const auto is_asked_for = [&](const agent::Attachment& one) {
+    const auto is_in = [&](const agent::Interface& interface) {
+      return interface.intent.vpc.str() == request.vpc();
+    };
+    return (request.vm().empty() || one.vm.str() == request.vm()) &&
+           (request.vpc().empty() || std::ranges::any_of(one.interfaces, is_in));
+  };
+  const std::size_t limit = page_size(request.page_size());
+  const auto page = agent_.attachments().list_after(*after, limit + 1, is_asked_for);
   v1::ListAttachmentsResponse response;
-  for (const agent::Attachment& attachment : agent_.attachments().list())
-    *response.add_attachments() = to_message(attachment);
+  for (const agent::Attachment& attachment : page) {
+    if (static_cast<std::size_t>(response.attachments_size()) == limit) {
+      response.set_next_page_token(page[limit - 1].id.str());
+      break;
+    }
+    v1::Attachment& message = *response.add_attachments();
+    message = to_message(attachment);
+    mask->apply(message);
+  }
   co_return response;
+}
+
+Task<v1::ListOperationsResponse> Attachments::list_operations(v1::ListOperationsRequest request) {
+  const auto before = parse_revision_token(request.page_token());
+  if (!before) co_return pass(before);
+  const auto of = AttachmentId::trusted(request.attachment());
+  const std::size_t limit = page_size(request.page_size());
+  v1::ListOperationsResponse response;
+  if (!*before) {
+    for (const agent::Operation& running : agent_.operations().list_running()) {
+      if (of.empty() || running.attachment == of) *response.add_operations() = to_message(running);
+    }
+  }
+  const auto page = agent_.operations().list_finished(*before, limit + 1, of);
+  for (std::size_t i = 0; i < std::min(page.size(), limit); ++i)
+    *response.add_operations() = to_message(page[i]);
+  if (page.size() > limit) response.set_next_page_token(std::to_string(page[limit - 1].revision));
+  co_return response;
+}
+
+Task<v1::Operation> Attachments::cancel_operation(v1::CancelOperationRequest request) {
+  const auto id = OperationId::parse("operation", request.operation());
+  if (!id) co_return pass(id);
+  const auto operation = co_await agent_.cancel(*id);
+  if (!operation) co_return pass(operation);
+  co_return to_message(*operation);
+}
+
+Task<v1::Capacity> Attachments::get_capacity() {
+  const agent::Capacity capacity = agent_.capacity();
+  v1::Capacity message;
+  message.set_functions_total(static_cast<std::uint32_t>(capacity.functions_total));
+  message.set_functions_free(static_cast<std::uint32_t>(capacity.functions_free));
+  message.set_functions_quarantined(static_cast<std::uint32_t>(capacity.functions_quarantined));
+  message.set_rules_total(capacity.rules_total);
+  message.set_rules_free(capacity.rules_free);
+  message.set_operations_running(static_cast<std::uint32_t>(capacity.operations_running));
+  message.set_operations_max(static_cast<std::uint32_t>(capacity.operations_max));
+  co_return message;
 }
 
 Task<v1::Operation> Attachments::get_operation(v1::GetOperationRequest request) {

@@ -1,5 +1,6 @@
 #include "northbound/convert.h"
 
+#include "agent/records.h"
 #include "agent/start_arguments.h"
 
 #include <fmt/format.h>
@@ -78,47 +79,71 @@ T take(Result<T> value, Error& all) {
   return T();
 }
 
+// The enumerators have the numbers of the .proto.
+Result<agent::NetworkClass> parse_network_class(std::string_view field, v1::NetworkClass value) {
+  if (v1::NetworkClass_IsValid(value)) return static_cast<agent::NetworkClass>(value);
+  return fail_field(std::string(field), "UNKNOWN_NETWORK_CLASS", fmt::format("{}", static_cast<int>(value)));
+}
+static_assert(static_cast<int>(agent::NetworkClass::kManagement) == v1::MANAGEMENT);
+
+agent::InterfaceIntent to_intent(const v1::Interface& wanted, const std::string& place, Error& all) {
+  agent::InterfaceIntent intent{
+      .vpc = take(VpcId::parse(place + ".vpc", wanted.vpc()), all),
+      .ips = {},
+      .mac = take(MacAddress::parse(place + ".mac", wanted.mac()), all),
+      .mtu_bytes = wanted.mtu_bytes(),
+      .rates = {.from_vm = wanted.max_rate_from_vm(), .to_vm = wanted.max_rate_to_vm()},
+      .network_class = take(parse_network_class(place + ".network_class", wanted.network_class()), all)};
+  for (const std::string& ip : wanted.ips())
+    intent.ips.push_back(take(IpAddress::parse(place + ".ips", ip), all));
+  return intent;
+}
+
 }  // namespace
 
 Result<agent::AttachIntent> to_intent(const v1::AttachVmRequest& request) {
   Error all{.code = Code::kInvalidArgument, .message = ""};
-  agent::AttachIntent intent{.request = take(RequestId::parse("request_id", request.request_id()), all),
-                             .vm = take(VmId::parse("vm", request.vm()), all),
-                             .vpc = take(VpcId::parse("vpc", request.vpc()), all),
-                             .ips = {},
-                             .mac = take(MacAddress::parse("interface.mac", request.interface().mac()), all),
-                             .mtu_bytes = request.interface().mtu_bytes(),
-                             .rates = {.from_vm = request.interface().max_rate_from_vm(),
-                                       .to_vm = request.interface().max_rate_to_vm()}};
-  for (const std::string& ip : request.interface().ips()) {
-    intent.ips.push_back(take(IpAddress::parse("interface.ips", ip), all));
-  }
+  agent::AttachIntent intent{.vm = take(VmId::parse("vm", request.vm()), all)};
+  if (!request.validate_only() || !request.request_id().empty())
+    intent.request = take(RequestId::parse("request_id", request.request_id()), all);
+  for (int i = 0; i < request.interfaces_size(); ++i)
+    intent.interfaces.push_back(to_intent(request.interfaces(i), fmt::format("interfaces[{}]", i), all));
   for (const std::string& device : request.devices())
     intent.devices.push_back(take(host::PciAddress::parse("devices", device), all));
   if (!all.violations.empty()) return std::unexpected(std::move(all));
   return intent;
 }
 
+v1::Interface to_message(const agent::InterfaceIntent& intent) {
+  v1::Interface message;
+  message.set_vpc(intent.vpc.str());
+  for (const IpAddress& ip : intent.ips) message.add_ips(ip.str());
+  message.set_mac(intent.mac.str());
+  message.set_mtu_bytes(intent.mtu_bytes);
+  message.set_max_rate_from_vm(intent.rates.from_vm);
+  message.set_max_rate_to_vm(intent.rates.to_vm);
+  message.set_network_class(static_cast<v1::NetworkClass>(intent.network_class));
+  return message;
+}
+
 v1::Attachment to_message(const agent::Attachment& attachment) {
   v1::Attachment message;
   message.set_id(attachment.id.str());
-  message.set_vm(attachment.intent.vm.str());
-  message.set_vpc(attachment.intent.vpc.str());
-  v1::Interface& interface = *message.mutable_interface();
-  for (const IpAddress& ip : attachment.intent.ips) interface.add_ips(ip.str());
-  interface.set_mac(attachment.intent.mac.str());
-  interface.set_mtu_bytes(attachment.intent.mtu_bytes);
-  interface.set_max_rate_from_vm(attachment.intent.rates.from_vm);
-  interface.set_max_rate_to_vm(attachment.intent.rates.to_vm);
-  message.set_state(to_message(attachment.state));
-  *message.mutable_port() = to_message(attachment.function);
-  *message.mutable_port()->mutable_start_arguments() = to_message(agent::start_arguments(attachment));
-  for (std::size_t i = 0; i < attachment.intent.devices.size(); ++i) {
+  message.set_vm(attachment.vm.str());
+  for (const agent::Interface& one : attachment.interfaces) {
+    v1::AttachedInterface& interface = *message.add_interfaces();
+    *interface.mutable_interface() = to_message(one.intent);
+    *interface.mutable_port() = to_message(one.function);
+    *interface.mutable_port()->mutable_start_arguments() = to_message(agent::start_arguments(one));
+  }
+  for (std::size_t i = 0; i < attachment.devices.size(); ++i) {
     v1::Device& device = *message.add_devices();
-    device.set_pci_address(attachment.intent.devices[i].str());
+    device.set_pci_address(attachment.devices[i].str());
     *device.mutable_start_arguments() = to_message(agent::device_start_arguments(attachment, i));
   }
+  message.set_state(to_message(attachment.state));
   if (attachment.fault) *message.mutable_fault() = to_message(*attachment.fault);
+  message.set_etag(agent::etag_of(attachment));
   return message;
 }
 

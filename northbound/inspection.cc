@@ -62,6 +62,7 @@ Result<agent::ExplainQuestion> to_question(const v1::ExplainRequest& request) {
   const auto id = AttachmentId::parse("attachment", request.attachment());
   if (!id) return pass(id);
   question.attachment = *id;
+  question.interface = request.interface();
   return question;
 }
 

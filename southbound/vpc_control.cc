@@ -11,10 +11,10 @@ v1::AgentMessage to_message(const agent::EndpointEvent& event, const IpAddress& 
   v1::EndpointEvent& endpoint = *message.mutable_endpoint_event();
   const bool attached = event.kind == agent::EndpointEvent::Kind::kAttached;
   endpoint.set_kind(attached ? v1::EndpointEvent::ATTACHED : v1::EndpointEvent::DETACHED);
-  endpoint.set_vpc(event.intent.vpc.str());
-  endpoint.set_vm(event.intent.vm.str());
-  for (const IpAddress& ip : event.intent.ips) endpoint.add_ips(ip.str());
-  endpoint.set_mac(event.intent.mac.str());
+  endpoint.set_vpc(event.interface.vpc.str());
+  endpoint.set_vm(event.vm.str());
+  for (const IpAddress& ip : event.interface.ips) endpoint.add_ips(ip.str());
+  endpoint.set_mac(event.interface.mac.str());
   endpoint.set_vtep(vtep.str());
   return message;
 }
@@ -61,9 +61,11 @@ class Stream {
     std::uint64_t revision = agent_.endpoints().latest_revision();
     for (const agent::Attachment& attachment : agent_.attachments().list()) {
       if (attachment.state != agent::AttachmentState::kAttached) continue;
-      const auto written = co_await write(
-          to_message({agent::EndpointEvent::Kind::kAttached, attachment.intent}, agent_.vtep()));
-      if (!written) co_return pass(written);
+      for (const agent::Interface& one : attachment.interfaces) {
+        const auto written = co_await write(
+            to_message({agent::EndpointEvent::Kind::kAttached, attachment.vm, one.intent}, agent_.vtep()));
+        if (!written) co_return pass(written);
+      }
     }
     while (true) {
       const auto event = co_await agent_.endpoints().next_after(revision);

@@ -61,12 +61,12 @@ class Trial:
             addresses = [vm[family] for family in ("ipv4", "ipv6") if family in vm]
             done = self.agent.attach(name, "blue", addresses, vm["mac"])
             self.attachments[name] = done["attachment"]
-            self.guests[name] = Guest(world, name, done["port"]["socket"], vm["mac"], netns=world.host,
+            self.guests[name] = Guest(world, name, done["interfaces"][0]["port"]["socket"], vm["mac"], netns=world.host,
                                       mode=vm["mode"], addresses=(vm["ipv4"], vm.get("sends_to", PEER["ipv4"])))
             for address in addresses:
                 self.peer.knows(address, vm["mac"])
         done = self.agent.attach("linux", "blue", [LINUX["ipv4"], LINUX["ipv6"]], LINUX["mac"])
-        self.linux = LinuxGuest(world, "linux", done["port"]["socket"], LINUX["mac"], LINUX["ipv4"], LINUX["ipv6"],
+        self.linux = LinuxGuest(world, "linux", done["interfaces"][0]["port"]["socket"], LINUX["mac"], LINUX["ipv4"], LINUX["ipv6"],
                                 GATEWAYS)
         for family in ("ipv4", "ipv6"):
             self.peer.knows(LINUX[family], LINUX["mac"])

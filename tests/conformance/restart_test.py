@@ -185,7 +185,7 @@ def play(options):
             web, db = attach(agent, "vm-web", WEB), attach(agent, "vm-db", DB)
             wait_until(lambda: any(rule["purpose"] == "mapping" for rule in agent.rules()), PATIENCE,
                        "the mapping in the eSwitch")
-            ports = [VhostPort(done["port"]["socket"]) for done in (web, db)]
+            ports = [VhostPort(done["interfaces"][0]["port"]["socket"]) for done in (web, db)]
             traffic = Traffic(*ports, wire, mac_of(UPLINK, world.host))
             traffic.start()
             traffic.more(FRAMES_WITHOUT_BERTHD)
@@ -198,7 +198,7 @@ def play(options):
             for port in ports:
                 port.close()
             holder_dies(agent)
-            ports = [VhostPort(done["port"]["socket"]) for done in (web, db)]
+            ports = [VhostPort(done["interfaces"][0]["port"]["socket"]) for done in (web, db)]
             traffic = Traffic(*ports, wire, mac_of(UPLINK, world.host))
             traffic.start()
             traffic.more(FRAMES_WITHOUT_BERTHD)

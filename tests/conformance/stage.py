@@ -107,7 +107,7 @@ class Stage:
         if done["state"] != "DONE":
             raise Failed(f"attaching {name}: {done}")
         self.attachments[name] = done["attachment"]
-        self.ports[name] = Guest(done["port"]["socket"])
+        self.ports[name] = Guest(done["interfaces"][0]["port"]["socket"])
         self._wait_for_routes()
 
     def do_detach(self, _, name):

@@ -64,12 +64,10 @@ class SoftProbe : public ::testing::TestWithParam<Purpose> {
     ASSERT_TRUE(errors && errors->empty());
   }
   agent::Operation attach(const LocalEndpoint& vm) {
-    const agent::AttachIntent intent{.request = RequestId::trusted("r-" + vm.mac.str()),
-                                     .vm = VmId::trusted("vm-" + std::to_string(vm.port.number())),
-                                     .vpc = VpcId::trusted("blue"),
-                                     .ips = vm.ips,
-                                     .mac = vm.mac,
-                                     .rates = vm.rates};
+    const agent::AttachIntent intent{
+        .request = RequestId::trusted("r-" + vm.mac.str()),
+        .vm = VmId::trusted("vm-" + std::to_string(vm.port.number())),
+        .interfaces = {{.vpc = VpcId::trusted("blue"), .ips = vm.ips, .mac = vm.mac, .rates = vm.rates}}};
     const auto accepted = run(agent->attach(intent));
     EXPECT_TRUE(accepted) << accepted.error().message;
     return run(agent->operations().wait(accepted->id)).value();

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 
 namespace berth::testing {
 
@@ -14,12 +15,15 @@ class FakeDriver : public host::FunctionDriver {
  public:
   // The step of this name fails, as often as it is called while the name is here.
   std::set<std::string> failing;
+  // The same at one function only.
+  std::set<std::pair<std::string, std::uint16_t>> failing_at;
   // Functions that a VM has now.
   std::map<std::uint16_t, VmId> plugged;
   std::set<std::uint16_t> bound;
   std::set<std::uint16_t> dirty;  // plugged once, not reset since
-  // Holds a VM up at its plug step, if set.
+  // Hold a VM up at these steps, if set.
   std::function<Task<void>()> before_plug;
+  std::function<Task<void>()> before_unplug;
 
   // Hears of everything that is done to a function, if somebody wants to know.
   std::function<void()> on_change;
@@ -42,23 +46,28 @@ class FakeDriver : public host::FunctionDriver {
     co_return co_await step("plug");
   }
   Task<host::StepOutcome> unplug(host::Function function, VmId) override {
+    if (before_unplug) {
+      const auto waited = co_await before_unplug();
+      if (!waited) co_return pass(waited);
+    }
     if (!failing.contains("unplug")) plugged.erase(function.index);
-    return step("unplug");
+    co_return co_await step("unplug");
   }
   Task<host::StepOutcome> unbind(host::Function function) override {
     if (!failing.contains("unbind")) bound.erase(function.index);
     return step("unbind");
   }
   Task<host::StepOutcome> reset(host::Function function) override {
+    if (failing_at.contains({"reset", function.index}))
+      co_return fail(Code::kInternal, "TOLD_TO_FAIL", "reset was told to fail");
     if (!failing.contains("reset")) dirty.erase(function.index);
-    return step("reset");
+    co_return co_await step("reset");
   }
 
  private:
   Task<host::StepOutcome> step(std::string name) {
     if (on_change) on_change();
-    if (failing.contains(name))
-      co_return fail(Code::kUnavailable, "TOLD_TO_FAIL", name + " was told to fail");
+    if (failing.contains(name)) co_return fail(Code::kInternal, "TOLD_TO_FAIL", name + " was told to fail");
     co_return host::StepOutcome{};
   }
 };

@@ -5,9 +5,11 @@
 #include "agent/agent.h"
 #include "tests/fakes/fake_driver.h"
 #include "tests/fakes/fake_eswitch.h"
+#include "tests/fakes/intents.h"
 #include "tests/fakes/run_task.h"
 #include "tests/fakes/whole_host.h"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,8 +26,14 @@ class AgentWorld {
  public:
   static constexpr std::uint16_t kFunctions = 3;
 
-  explicit AgentWorld(std::chrono::milliseconds vpc_wait_of_agent = std::chrono::milliseconds(0))
-      : vpc_wait(vpc_wait_of_agent) {
+  struct Settings {
+    std::chrono::milliseconds vpc_wait{0};
+    std::chrono::milliseconds patience{0};
+    agent::TurnLimits turns = {};
+    std::size_t max_rules = 0;
+  };
+  AgentWorld() : AgentWorld(Settings()) {}
+  explicit AgentWorld(Settings wanted) : settings(wanted) {
     run(agent.start({})).value();
     run(agent.set_next_hops({{ip("192.0.2.2"), mac("02:00:00:00:ff:02")}})).value();
   }
@@ -38,6 +46,12 @@ class AgentWorld {
     return run_until_done(io, std::move(task));
   }
 
+  void run_until(const std::function<bool()>& is_so) {
+    io.restart();
+    while (!is_so() && io.run_one() > 0) {
+    }
+  }
+
   // Pushes; the errors' reasons.
   std::vector<std::string> push(const std::vector<dataplane::Vpc>& vpcs) {
     const auto errors = run(agent.push_vpcs({.vpcs = make_vpcs(vpcs), .version = ++version}));
@@ -47,11 +61,7 @@ class AgentWorld {
   }
 
   agent::AttachIntent intent(const std::string& vm, const std::string& vpc, std::uint8_t last_octet) {
-    return {.request = RequestId::trusted("req-" + vm),
-            .vm = VmId::trusted(vm),
-            .vpc = VpcId::trusted(vpc),
-            .ips = {IpAddress::v4(0x0A010000U + last_octet)},
-            .mac = {{0x02, 0, 0, 0, 1, last_octet}}};
+    return make_intent(vm, vpc, last_octet);
   }
 
   // The finished operation.
@@ -72,7 +82,7 @@ class AgentWorld {
     return functions;
   }
 
-  std::chrono::milliseconds vpc_wait;
+  const Settings settings;
   asio::io_context io;
   FakeEswitch eswitch{kFunctions};
   FakeDriver driver;
@@ -85,7 +95,10 @@ class AgentWorld {
       make_functions(),
       state,
       agent::AgentSettings{.underlay = {.vtep = ip("192.0.2.1"), .mac = mac("02:00:00:00:ff:01")},
-                           .vpc_wait = vpc_wait,
+                           .vpc_wait = settings.vpc_wait,
+                           .patience = settings.patience,
+                           .turns = settings.turns,
+                           .max_rules = settings.max_rules,
                            .quarantine_interval = std::chrono::milliseconds(1),
                            .probe = {.patience = std::chrono::milliseconds(5)}}};
 };

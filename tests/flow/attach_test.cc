@@ -30,7 +30,7 @@ TEST(Attach, TakesEveryStepAndOpensThePort) {
   EXPECT_THAT(names_of(operation->steps), ElementsAre("admit", "resolve", "close", "program", "prepare",
                                                       "expose", "probe", "bind", "plug", "verify"));
   EXPECT_EQ(operation->result->state, AttachmentState::kAttached);
-  EXPECT_EQ(operation->result->intent.mtu_bytes, 1450U);
+  EXPECT_EQ(operation->result->interfaces[0].intent.mtu_bytes, 1450U);
   EXPECT_EQ(world.eswitch.count(Purpose::kAdmit), 1U);
   EXPECT_EQ(world.eswitch.count(Purpose::kMapping), 1U);
   EXPECT_TRUE(world.driver.plugged.contains(0));
@@ -82,7 +82,7 @@ TEST(Attach, ARequestIdIsNotUsedForTwoThings) {
   world.push({make_vpc("blue", 7001)});
   auto intent = world.intent("vm-1", "blue", 5);
   ASSERT_TRUE(world.attach(intent));
-  intent.ips = {ip("10.1.0.77")};
+  intent.interfaces[0].ips = {ip("10.1.0.77")};
   const auto reused = world.attach(intent);
   ASSERT_FALSE(reused);
   EXPECT_EQ(reused.error().reason, "REQUEST_ID_REUSED");
@@ -116,35 +116,61 @@ TEST_P(AttachRefuses, AndNothingIsApplied) {
 INSTANTIATE_TEST_SUITE_P(
     BadIntents, AttachRefuses,
     ::testing::Values(
-        Refusal{"UnknownVpc", [](auto& i) { i.vpc = VpcId::trusted("red"); }, Code::kNotFound, "VPC_UNKNOWN"},
-        Refusal{"IpOutsideSubnet", [](auto& i) { i.ips = {ip("10.2.0.5")}; }, Code::kInvalidArgument,
-                "IP_OUTSIDE_SUBNET"},
-        Refusal{"IpOfTheGateway", [](auto& i) { i.ips = {ip("10.1.0.1")}; }, Code::kInvalidArgument,
-                "IP_RESERVED"},
-        Refusal{"IpTakenOnThisHost", [](auto& i) { i.ips = {ip("10.1.0.5")}; }, Code::kAlreadyExists,
-                "IP_TAKEN"},
-        Refusal{"IpTakenOnAnotherHost", [](auto& i) { i.ips = {ip("10.1.0.200")}; }, Code::kAlreadyExists,
-                "IP_TAKEN"},
-        Refusal{"MacTakenOnThisHost", [](auto& i) { i.mac = mac("02:00:00:00:01:05"); }, Code::kAlreadyExists,
-                "MAC_TAKEN"},
-        Refusal{"MacTakenOnAnotherHost", [](auto& i) { i.mac = mac("02:00:00:00:01:c8"); },
+        Refusal{"UnknownVpc", [](auto& i) { i.interfaces[0].vpc = VpcId::trusted("red"); }, Code::kNotFound,
+                "VPC_UNKNOWN"},
+        Refusal{"IpOutsideSubnet", [](auto& i) { i.interfaces[0].ips = {ip("10.2.0.5")}; },
+                Code::kInvalidArgument, "IP_OUTSIDE_SUBNET"},
+        Refusal{"IpOfTheGateway", [](auto& i) { i.interfaces[0].ips = {ip("10.1.0.1")}; },
+                Code::kInvalidArgument, "IP_RESERVED"},
+        Refusal{"IpTakenOnThisHost", [](auto& i) { i.interfaces[0].ips = {ip("10.1.0.5")}; },
+                Code::kAlreadyExists, "IP_TAKEN"},
+        Refusal{"IpTakenOnAnotherHost", [](auto& i) { i.interfaces[0].ips = {ip("10.1.0.200")}; },
+                Code::kAlreadyExists, "IP_TAKEN"},
+        Refusal{"MacTakenOnThisHost", [](auto& i) { i.interfaces[0].mac = mac("02:00:00:00:01:05"); },
+                Code::kAlreadyExists, "MAC_TAKEN"},
+        Refusal{"MacTakenOnAnotherHost", [](auto& i) { i.interfaces[0].mac = mac("02:00:00:00:01:c8"); },
                 Code::kAlreadyExists, "MAC_TAKEN"},
         Refusal{"VmAttachedAlready", [](auto& i) { i.vm = VmId::trusted("vm-1"); }, Code::kAlreadyExists,
                 "VM_ALREADY_ATTACHED"},
-        Refusal{"MulticastMac", [](auto& i) { i.mac = mac("03:00:00:00:01:06"); }, Code::kInvalidArgument,
-                "MAC_NOT_UNICAST"},
-        Refusal{"NoIp", [](auto& i) { i.ips = {}; }, Code::kInvalidArgument, "NO_IP"},
-        Refusal{"TwoIpsOfOneFamily", [](auto& i) { i.ips = {ip("10.1.0.6"), ip("10.1.0.7")}; },
+        Refusal{"MulticastMac", [](auto& i) { i.interfaces[0].mac = mac("03:00:00:00:01:06"); },
+                Code::kInvalidArgument, "MAC_NOT_UNICAST"},
+        Refusal{"NoIp", [](auto& i) { i.interfaces[0].ips = {}; }, Code::kInvalidArgument, "NO_IP"},
+        Refusal{"TwoIpsOfOneFamily", [](auto& i) { i.interfaces[0].ips = {ip("10.1.0.6"), ip("10.1.0.7")}; },
                 Code::kInvalidArgument, "IP_FAMILY_TWICE"},
-        Refusal{"Ipv6OutsideSubnet", [](auto& i) { i.ips = {ip("2001:db8:2::6")}; }, Code::kInvalidArgument,
-                "IP_OUTSIDE_SUBNET"},
+        Refusal{"Ipv6OutsideSubnet", [](auto& i) { i.interfaces[0].ips = {ip("2001:db8:2::6")}; },
+                Code::kInvalidArgument, "IP_OUTSIDE_SUBNET"},
         Refusal{"MtuTooSmallForIpv6",
                 [](auto& i) {
-                  i.ips = {ip("2001:db8:1::6")};
-                  i.mtu_bytes = 1279;
+                  i.interfaces[0].ips = {ip("2001:db8:1::6")};
+                  i.interfaces[0].mtu_bytes = 1279;
                 },
                 Code::kInvalidArgument, "MTU_TOO_SMALL"},
-        Refusal{"MtuTooLarge", [](auto& i) { i.mtu_bytes = 1451; }, Code::kInvalidArgument, "MTU_TOO_LARGE"}),
+        Refusal{"NoInterface", [](auto& i) { i.interfaces.clear(); }, Code::kInvalidArgument, "NO_INTERFACE"},
+        Refusal{"TooManyInterfaces", [](auto& i) { i.interfaces.assign(17, i.interfaces[0]); },
+                Code::kInvalidArgument, "TOO_MANY_INTERFACES"},
+        Refusal{"IpOfASibling",
+                [](auto& i) {
+                  i.interfaces.push_back(make_interface("blue", 7));
+                  i.interfaces[1].ips = i.interfaces[0].ips;
+                },
+                Code::kInvalidArgument, "IP_TWICE"},
+        Refusal{"MacOfASibling",
+                [](auto& i) {
+                  i.interfaces.push_back(make_interface("blue", 7));
+                  i.interfaces[1].mac = i.interfaces[0].mac;
+                },
+                Code::kInvalidArgument, "MAC_TWICE"},
+        Refusal{"UnknownVpcOfTheSecond", [](auto& i) { i.interfaces.push_back(make_interface("red", 7)); },
+                Code::kNotFound, "VPC_UNKNOWN"},
+        Refusal{"IpTakenOfTheSecond", [](auto& i) { i.interfaces.push_back(make_interface("blue", 5)); },
+                Code::kAlreadyExists, "IP_TAKEN"},
+        Refusal{"MoreInterfacesThanFunctions",
+                [](auto& i) {
+                  for (std::uint8_t n = 7; n < 10; ++n) i.interfaces.push_back(make_interface("blue", n));
+                },
+                Code::kResourceExhausted, "NO_FREE_FUNCTION"},
+        Refusal{"MtuTooLarge", [](auto& i) { i.interfaces[0].mtu_bytes = 1451; }, Code::kInvalidArgument,
+                "MTU_TOO_LARGE"}),
     [](const auto& param) { return param.param.name; });
 
 TEST(Attach, AnUnsyncedHostSaysThatItKnowsNothing) {
@@ -258,7 +284,7 @@ TEST(Attach, ANeighbourThatComesMeanwhileIsNoDifference) {
 }
 
 TEST(Attach, OneRequestIdIsOneRequestEvenWhileItsVpcIsAwaited) {
-  AgentWorld world(std::chrono::hours(1));
+  AgentWorld world({.vpc_wait = std::chrono::hours(1)});
   std::vector<Result<agent::Operation>> outcomes;
   const auto attach = [&](std::string vm, std::uint8_t octet) -> asio::awaitable<void> {
     auto intent = world.intent(vm, "blue", octet);

@@ -41,6 +41,16 @@ std::vector<Scenario> scenarios() {
        },
        "",
        {AttachmentState::kAttached}},
+      {"two_interfaces",
+       [](CrashWorld& world) {
+         agent::AttachIntent intent = CrashWorld::intent("vm-2", 6);
+         intent.interfaces.push_back(make_interface("blue", 7));
+         const Operation attached = world.attach(intent);
+         EXPECT_FALSE(attached.error);
+         EXPECT_FALSE(world.detach("bye", attached.attachment).error);
+       },
+       "",
+       {AttachmentState::kAttached}},
       {"attach_fails",
        [](CrashWorld& world) {
          EXPECT_EQ(attach_vm_2(world).error.value_or(Error()).reason, "TOLD_TO_FAIL");
@@ -110,8 +120,10 @@ void expect_nothing_leaks(CrashWorld& world, const Scenario& scenario) {
   std::set<std::uint16_t> leased;
   for (const agent::Attachment& attachment : world.agent->attachments().list()) {
     states.push_back(attachment.state);
-    leased.insert(attachment.function.index);
-    if (attachment.state == AttachmentState::kAttached) attached.insert(attachment.function.index);
+    for (const agent::Interface& one : attachment.interfaces) {
+      leased.insert(one.function.index);
+      if (attachment.state == AttachmentState::kAttached) attached.insert(one.function.index);
+    }
   }
   EXPECT_THAT(states, ::testing::UnorderedElementsAreArray(scenario.attachments));
   std::set<std::uint16_t> plugged;

@@ -6,6 +6,7 @@
 #include "agent/agent.h"
 #include "tests/fakes/fake_driver.h"
 #include "tests/fakes/fake_eswitch.h"
+#include "tests/fakes/intents.h"
 #include "tests/fakes/run_task.h"
 #include "tests/fakes/whole_host.h"
 
@@ -140,11 +141,7 @@ class CrashWorld {
   }
 
   static agent::AttachIntent intent(const std::string& vm, std::uint8_t last_octet) {
-    return {.request = RequestId::trusted("req-" + vm),
-            .vm = VmId::trusted(vm),
-            .vpc = VpcId::trusted("blue"),
-            .ips = {IpAddress::v4(0x0A010000U + last_octet)},
-            .mac = {{0x02, 0, 0, 0, 1, last_octet}}};
+    return make_intent(vm, "blue", last_octet);
   }
 
   asio::io_context io;

@@ -81,7 +81,7 @@ TEST(Devices, OfTwoLivesAreFinishedByTheSecond) {
   }
   VfLife life(host);
   ASSERT_TRUE(life.start());
-  EXPECT_THAT(life.agent.attachments().get(id)->intent.devices, ElementsAre(kGpu, kGpuSound));
+  EXPECT_THAT(life.agent.attachments().get(id)->devices, ElementsAre(kGpu, kGpuSound));
   ASSERT_FALSE(life.detach(id)->error);
   EXPECT_THAT(host.vms.plugged, IsEmpty());
   EXPECT_FALSE(host.kernel->is_dirty(kGpu));

@@ -48,7 +48,7 @@ TEST_F(Slot, IsSwitchedOnForALeaseAndOffAfterIt) {
   life.set_up();
   const auto attached = life.attach(VfLife::intent("vm-1", 5));
   ASSERT_FALSE(attached->error) << attached->error->message;
-  EXPECT_EQ(attached->result->function.address, kInSlot);
+  EXPECT_EQ(attached->result->interfaces[0].function.address, kInSlot);
   EXPECT_EQ(host.kernel->driver_of(kInSlot), "vfio-pci");
   const auto expose = std::ranges::find(attached->steps, "expose", &agent::StepRecord::name);
   EXPECT_THAT(expose->detail, HasSubstr("uevent seen"));
@@ -199,11 +199,11 @@ TEST_F(Virtnet, PlugsADeviceForALeaseAndUnplugsItAfterIt) {
   life.set_up();
   const auto attached = life.attach(VfLife::intent("vm-1", 5));
   ASSERT_FALSE(attached->error) << attached->error->message;
-  EXPECT_EQ(attached->result->function.address, address_of(1));
+  EXPECT_EQ(attached->result->interfaces[0].function.address, address_of(1));
   EXPECT_EQ(host.kernel->driver_of(address_of(1)), "vfio-pci");
   const auto second = life.attach(VfLife::intent("vm-2", 6));
   ASSERT_FALSE(second->error) << second->error->message;
-  EXPECT_EQ(second->result->function.address, address_of(2));
+  EXPECT_EQ(second->result->interfaces[0].function.address, address_of(2));
   ASSERT_FALSE(life.detach(attached->attachment)->error);
   EXPECT_FALSE(host.kernel->tree().exists(address_of(1)));
   EXPECT_FALSE(std::filesystem::exists(folder / "device-1"));

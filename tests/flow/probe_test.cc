@@ -22,7 +22,7 @@ class Probe : public ::testing::Test {
 
   agent::Operation attach(const std::string& vm = "vm-1", std::uint8_t octet = 5) {
     auto intent = world.intent(vm, "blue", octet);
-    intent.ips.push_back(ip(fmt::format("2001:db8:1::{}", octet)));
+    intent.interfaces[0].ips.push_back(ip(fmt::format("2001:db8:1::{}", octet)));
     return world.attach(intent).value();
   }
   static const agent::StepRecord& step(const agent::Operation& operation) {

@@ -1,4 +1,5 @@
 // berthd dies and comes back: on a state database on the disk, beside an eSwitch that has gone on without it.
+#include "tests/fakes/intents.h"
 #include "tests/flow/agent_world.h"
 
 #include <filesystem>
@@ -50,11 +51,7 @@ class Life {
     return run(agent.operations().wait(accepted.id)).value();
   }
   static agent::AttachIntent intent(const std::string& vm, std::uint8_t last_octet) {
-    return {.request = RequestId::trusted("req-" + vm),
-            .vm = VmId::trusted(vm),
-            .vpc = VpcId::trusted("blue"),
-            .ips = {IpAddress::v4(0x0A010000U + last_octet)},
-            .mac = {{0x02, 0, 0, 0, 1, last_octet}}};
+    return make_intent(vm, "blue", last_octet);
   }
   void set_up() {
     ASSERT_TRUE(start());
@@ -90,9 +87,9 @@ TEST(Restart, WhatWasAttachedIsAttachedAndNoRuleIsTouched) {
   EXPECT_EQ(life.agent.attachments().list()[0].state, AttachmentState::kAttached);
   EXPECT_EQ(life.agent.vpcs().version(), 8U);
   EXPECT_FALSE(life.attach("vm-2", 6).error);
-  EXPECT_EQ(
-      life.agent.attachments().list()[1].function.index + life.agent.attachments().list()[0].function.index,
-      1)
+  EXPECT_EQ(life.agent.attachments().list()[1].interfaces[0].function.index +
+                life.agent.attachments().list()[0].interfaces[0].function.index,
+            1)
       << "another function than vm-1's";
 }
 
@@ -165,11 +162,12 @@ TEST(Restart, ARetryFindsTheOperationOfTheFormerProcess) {
 
 agent::SavedAttachment halfway(AttachmentState state, std::uint16_t function) {
   agent::AttachIntent intent = Life::intent("vm-9", 9);
-  intent.mtu_bytes = 1400;
+  agent::InterfaceIntent interface = intent.interfaces.front();
+  interface.mtu_bytes = 1400;
   return {.attachment = {.id = AttachmentId::trusted("att-9"),
-                         .intent = intent,
-                         .state = state,
-                         .function = {.index = function}},
+                         .vm = intent.vm,
+                         .interfaces = {{.intent = interface, .function = {.index = function}}},
+                         .state = state},
           .operation = OperationId::trusted("op-9"),
           .request = intent.request,
           .fingerprint = agent::fingerprint(intent)};

@@ -35,17 +35,17 @@ TEST(VfAttach, GivesTheVmAVfThatVfioOwns) {
   VfLife life(host);
   life.set_up();
   auto wanted = VfLife::intent("vm-1", 5);
-  wanted.rates.from_vm = 2'500'000;
+  wanted.interfaces[0].rates.from_vm = 2'500'000;
   const auto attached = life.attach(wanted);
   ASSERT_TRUE(attached);
   ASSERT_FALSE(attached->error) << attached->error->message;
   for (const auto& step : attached->steps) EXPECT_EQ(step.status, StepStatus::kDone) << step.name;
   const auto vf = host.vf(0);
-  EXPECT_EQ(attached->result->function.address, vf);
+  EXPECT_EQ(attached->result->interfaces[0].function.address, vf);
   EXPECT_EQ(host.kernel->driver_of(vf), "vfio-pci");
   EXPECT_EQ(host.vms.plugged.at("berth-vf0-g0"), std::pair(VmId::trusted("vm-1"), vf));
   const auto& settings = host.attributes.settings.at({kPf, 0});
-  EXPECT_EQ(settings.mac, wanted.mac);
+  EXPECT_EQ(settings.mac, wanted.interfaces[0].mac);
   EXPECT_EQ(settings.rate->max_mbits, 3U) << "2.5 Mbit/s, rounded up";
   EXPECT_EQ(settings.is_trusted, false);
 }
@@ -98,7 +98,8 @@ TEST(VfAttach, AVmThatDoesNotRunYetGetsItsArgumentsInstead) {
   const auto attached = life.attach(VfLife::intent("vm-1", 5));
   ASSERT_FALSE(attached->error);
   EXPECT_THAT(host.vms.plugged, IsEmpty());
-  EXPECT_THAT(agent::start_arguments(*attached->result).libvirt_xml, HasSubstr("bus='0x01' slot='0x10'"));
+  EXPECT_THAT(agent::start_arguments(attached->result->interfaces[0]).libvirt_xml,
+              HasSubstr("bus='0x01' slot='0x10'"));
 }
 
 // A fault of the way in: the operation names it, and all is undone at once.
@@ -405,8 +406,8 @@ TEST(VfRestart, GenerationsAndAddressesOutliveTheProcess) {
   const auto all = life.agent.attachments().list();
   ASSERT_EQ(all.size(), 2U);
   for (const auto& one : all) {
-    EXPECT_EQ(one.function.generation, one.function.index == 0 ? 1U : 0U);
-    EXPECT_EQ(one.function.address, host.vf(one.function.index));
+    EXPECT_EQ(one.interfaces[0].function.generation, one.interfaces[0].function.index == 0 ? 1U : 0U);
+    EXPECT_EQ(one.interfaces[0].function.address, host.vf(one.interfaces[0].function.index));
     ASSERT_FALSE(life.detach(one.id)->error);
   }
   expect_clean(host, 0);

@@ -9,6 +9,7 @@
 #include "tests/fakes/fake_attributes.h"
 #include "tests/fakes/fake_kernel.h"
 #include "tests/fakes/fake_vms.h"
+#include "tests/fakes/intents.h"
 #include "tests/flow/agent_world.h"
 
 #include <filesystem>
@@ -96,7 +97,7 @@ class VfLife {
   Result<agent::Adoption> start() {
     auto saved = state.load().value();
     std::set<std::uint16_t> leased;
-    for (const auto& one : saved.attachments) leased.insert(one.attachment.function.index);
+    for (const auto& one : saved.attachments) leased.insert(one.attachment.interfaces[0].function.index);
     if (!make_provider) {
       const auto vfs = run(sriov.ensure_vfs(kPf, kVfs, leased));
       if (!vfs) return pass(vfs);
@@ -111,11 +112,7 @@ class VfLife {
   }
 
   static agent::AttachIntent intent(const std::string& vm, std::uint8_t last_octet) {
-    return {.request = RequestId::trusted("req-" + vm),
-            .vm = VmId::trusted(vm),
-            .vpc = VpcId::trusted("blue"),
-            .ips = {IpAddress::v4(0x0A010000U + last_octet)},
-            .mac = {{0x02, 0, 0, 0, 1, last_octet}}};
+    return make_intent(vm, "blue", last_octet);
   }
   Result<agent::Operation> attach(const agent::AttachIntent& wanted) {
     const auto accepted = run(agent.attach(wanted));

@@ -57,8 +57,8 @@ class Api(unittest.TestCase):
         return call(request, timeout=timeout)
 
     def intent(self, request_id, vm, ip):
-        interface = self.north.Interface(ips=[ip], mac="02:00:00:00:01:%02x" % int(ip.rsplit(".", 1)[1]))
-        return self.north.AttachVmRequest(request_id=request_id, vm=vm, vpc="blue", interface=interface)
+        interface = self.north.Interface(vpc="blue", ips=[ip], mac="02:00:00:00:01:%02x" % int(ip.rsplit(".", 1)[1]))
+        return self.north.AttachVmRequest(request_id=request_id, vm=vm, interfaces=[interface])
 
     def controller(self):
         """A live bidirectional stream: a function that sends, and an iterator of what the agent says."""

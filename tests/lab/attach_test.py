@@ -94,7 +94,7 @@ def a_guest_that_ignores_the_unplug_keeps_the_function_and_nobody_else_gets_it()
     assert operation["fault"]["reason"] == "GUEST_IGNORES_UNPLUG", operation
     assert driver_of(vf) == "vfio-pci" and World.vm.opened_groups() == [f"/dev/vfio/{group_of(vf)}"]
     other = World.berthd.attach("vm-2", "02:00:00:00:01:06", "10.1.0.6")  # a VM that does not run
-    assert other["port"]["pci_address"] != vf, other
+    assert other["interfaces"][0]["port"]["pci_address"] != vf, other
     World.berthd.detach(other["attachment"])
     monitor.call("cont")  # it hears at last
     monitor.close()

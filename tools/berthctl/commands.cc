@@ -40,16 +40,25 @@ Task<void> attach(rpc::Channel& channel, AttachArgs args, Format format) {
   v1::AttachVmRequest request;
   request.set_request_id(args.request_id);
   request.set_vm(args.vm);
-  request.set_vpc(args.vpc);
-  for (const std::string& ip : args.ips) request.mutable_interface()->add_ips(ip);
-  request.mutable_interface()->set_mac(args.mac);
-  request.mutable_interface()->set_mtu_bytes(args.mtu_bytes);
-  request.mutable_interface()->set_max_rate_from_vm(args.max_rate_from_vm);
-  request.mutable_interface()->set_max_rate_to_vm(args.max_rate_to_vm);
+  request.set_validate_only(args.validate_only);
+  for (const InterfaceArgs& one : args.interfaces) {
+    v1::Interface& interface = *request.add_interfaces();
+    interface.set_vpc(one.vpc);
+    for (const std::string& ip : one.ips) interface.add_ips(ip);
+    interface.set_mac(one.mac);
+    interface.set_mtu_bytes(one.mtu_bytes);
+    interface.set_max_rate_from_vm(one.max_rate_from_vm);
+    interface.set_max_rate_to_vm(one.max_rate_to_vm);
+    interface.set_network_class(one.network_class);
+  }
   for (const std::string& device : args.devices) request.add_devices(device);
   const auto operation = co_await channel.unary<v1::Operation>(northbound_method("AttachVm"), request,
                                                                {.timeout = args.timeout});
   if (!operation) co_return pass(operation);
+  if (args.validate_only) {
+    print_operation(*operation, format);
+    co_return Result<void>();
+  }
   co_return co_await follow(channel, *operation, args.timeout, format);
 }
 
@@ -65,10 +74,46 @@ Task<void> detach(rpc::Channel& channel, std::string attachment, std::string req
 }
 
 Task<void> list_attachments(rpc::Channel& channel, Format format) {
-  const auto list = co_await channel.unary<v1::ListAttachmentsResponse>(
-      northbound_method("ListAttachments"), v1::ListAttachmentsRequest(), {.timeout = kReadTimeout});
-  if (!list) co_return pass(list);
-  print_attachments(*list, format);
+  v1::ListAttachmentsResponse all;
+  v1::ListAttachmentsRequest request;
+  do {
+    auto page = co_await channel.unary<v1::ListAttachmentsResponse>(northbound_method("ListAttachments"),
+                                                                    request, {.timeout = kReadTimeout});
+    if (!page) co_return pass(page);
+    all.MergeFrom(*page);
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  print_attachments(all, format);
+  co_return Result<void>();
+}
+
+Task<void> cancel(rpc::Channel& channel, std::string operation, Format format) {
+  v1::CancelOperationRequest request;
+  request.set_operation(operation);
+  const auto as_it_is = co_await channel.unary<v1::Operation>(northbound_method("CancelOperation"), request,
+                                                              {.timeout = kReadTimeout});
+  if (!as_it_is) co_return pass(as_it_is);
+  print_operation(*as_it_is, format);
+  co_return Result<void>();
+}
+
+Task<void> list_operations(rpc::Channel& channel, std::string attachment, std::uint32_t count,
+                           Format format) {
+  v1::ListOperationsRequest request;
+  request.set_attachment(attachment);
+  request.set_page_size(count);
+  const auto page = co_await channel.unary<v1::ListOperationsResponse>(northbound_method("ListOperations"),
+                                                                       request, {.timeout = kReadTimeout});
+  if (!page) co_return pass(page);
+  for (const v1::Operation& operation : page->operations()) print_completion(operation, format);
+  co_return Result<void>();
+}
+
+Task<void> show_capacity(rpc::Channel& channel, Format format) {
+  const auto capacity = co_await channel.unary<v1::Capacity>(
+      northbound_method("GetCapacity"), v1::GetCapacityRequest(), {.timeout = kReadTimeout});
+  if (!capacity) co_return pass(capacity);
+  print_capacity(*capacity, format);
   co_return Result<void>();
 }
 

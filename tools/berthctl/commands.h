@@ -3,6 +3,7 @@
 #pragma once
 
 #include "rpc/channel.h"
+#include "tools/berthctl/interface_args.h"
 #include "tools/berthctl/print.h"
 
 #include <chrono>
@@ -14,12 +15,10 @@
 namespace berth::ctl {
 
 struct AttachArgs {
-  std::string vm, vpc, mac;
-  std::vector<std::string> ips;
+  std::string vm;
+  std::vector<InterfaceArgs> interfaces;
   std::vector<std::string> devices;
-  std::uint32_t mtu_bytes = 0;
-  std::uint64_t max_rate_from_vm = 0;  // bits per second
-  std::uint64_t max_rate_to_vm = 0;
+  bool validate_only = false;
   std::string request_id;
   std::chrono::milliseconds timeout{10000};
 };
@@ -28,6 +27,9 @@ struct AttachArgs {
 Task<void> attach(rpc::Channel& channel, AttachArgs args, Format format);
 Task<void> detach(rpc::Channel& channel, std::string attachment, std::string request_id,
                   std::chrono::milliseconds timeout, Format format);
+Task<void> cancel(rpc::Channel& channel, std::string operation, Format format);
+Task<void> list_operations(rpc::Channel& channel, std::string attachment, std::uint32_t count, Format format);
+Task<void> show_capacity(rpc::Channel& channel, Format format);
 Task<void> list_attachments(rpc::Channel& channel, Format format);
 Task<void> get_attachment(rpc::Channel& channel, std::string attachment, Format format);
 // Ends after `count` completions, if given.

@@ -54,22 +54,27 @@ int main(int argc, char** argv) {
   AttachArgs attach_args;
   double timeout_seconds = 10;
   const std::map<std::string, double> units = {{"ms", 0.001}, {"s", 1}, {"m", 60}};
-  auto* attach_app = app.add_subcommand("attach", "attach a VM to a VPC and wait (role vmaas)");
+  auto* attach_app = app.add_subcommand("attach", "attach a VM to VPCs and wait (role vmaas)");
   attach_app->add_option("--vm", attach_args.vm)->required();
-  attach_app->add_option("--vpc", attach_args.vpc)->required();
-  attach_app->add_option("--ip", attach_args.ips, "an IPv4 address, an IPv6 address, or one of each")
-      ->required();
-  attach_app->add_option("--mac", attach_args.mac)->required();
+  InterfaceArgs interface;
+  auto* vpc_option = attach_app->add_option("--vpc", interface.vpc, "of a VM with one interface");
+  attach_app->add_option("--ip", interface.ips, "an IPv4 address, an IPv6 address, or one of each");
+  attach_app->add_option("--mac", interface.mac)->needs(vpc_option);
+  attach_app->add_option("--mtu", interface.mtu_bytes, "bytes; default: the largest that fits the underlay");
+  const auto rate = CLI::AsNumberWithUnit(rate_units());
+  attach_app->add_option("--max-rate-from-vm", interface.max_rate_from_vm, "e.g. 500Mbit; default: no limit")
+      ->transform(rate);
+  attach_app->add_option("--max-rate-to-vm", interface.max_rate_to_vm)->transform(rate);
+  attach_app->add_option("--class", interface.network_class, "compute, converged, storage or management")
+      ->transform(CLI::Transformer(network_classes()));
+  std::vector<std::string> interfaces;
+  attach_app
+      ->add_option("--interface", interfaces,
+                   "of a VM with several, once for each: vpc=blue,ip=10.1.0.5,mac=02:00:00:00:01:05")
+      ->excludes(vpc_option);
   attach_app->add_option("--device", attach_args.devices,
                          "PCI address of a GPU or drive that goes along, e.g. 0000:02:00.0; any number");
-  attach_app->add_option("--mtu", attach_args.mtu_bytes,
-                         "bytes; default: the largest that fits the underlay");
-  const auto rate = CLI::AsNumberWithUnit(
-      std::map<std::string, std::uint64_t>{{"kbit", 1000}, {"Mbit", 1000000}, {"Gbit", 1000000000}});
-  attach_app
-      ->add_option("--max-rate-from-vm", attach_args.max_rate_from_vm, "e.g. 500Mbit; default: no limit")
-      ->transform(rate);
-  attach_app->add_option("--max-rate-to-vm", attach_args.max_rate_to_vm)->transform(rate);
+  attach_app->add_flag("--validate-only", attach_args.validate_only, "say what would be refused; do nothing");
   std::string request_id = random_request_id();
   attach_app->add_option("--request-id", request_id, "a retry repeats it; default: random");
   attach_app->add_option("--timeout", timeout_seconds, "e.g. 10s")
@@ -81,6 +86,15 @@ int main(int argc, char** argv) {
   detach_app->add_option("--request-id", request_id, "a retry repeats it; default: random");
   detach_app->add_option("--timeout", timeout_seconds, "e.g. 10s")
       ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::UNIT_REQUIRED));
+
+  std::string operation;
+  auto* cancel_app = app.add_subcommand("cancel", "withdraw an attach that runs (role vmaas)");
+  cancel_app->add_option("operation", operation)->required();
+  std::uint32_t operation_count = 20;
+  auto* operations_app = app.add_subcommand("operations", "what runs, and what has ended, the latest first");
+  operations_app->add_option("--attachment", attachment, "only this one's");
+  operations_app->add_option("--count", operation_count, "of those that have ended")->capture_default_str();
+  auto* capacity_app = app.add_subcommand("capacity", "what the host can take, and has left");
 
   auto* list_app = app.add_subcommand("list", "attachments of the host");
   auto* get_app = app.add_subcommand("get", "one attachment, with its counters");
@@ -149,6 +163,15 @@ int main(int argc, char** argv) {
   }
   const Format format = target.json ? Format::kJson : Format::kText;
   const auto timeout = to_duration(timeout_seconds);
+  if (*vpc_option) attach_args.interfaces.push_back(interface);
+  for (const std::string& text : interfaces) {
+    auto parsed = parse_interface(text);
+    if (!parsed) {
+      print_error(parsed.error());
+      return 2;
+    }
+    attach_args.interfaces.push_back(*std::move(parsed));
+  }
   attach_args.request_id = request_id;
   attach_args.timeout = timeout;
 
@@ -156,6 +179,12 @@ int main(int argc, char** argv) {
   if (*attach_app) command = [&](rpc::Channel& channel) { return attach(channel, attach_args, format); };
   if (*detach_app)
     command = [&](rpc::Channel& channel) { return detach(channel, attachment, request_id, timeout, format); };
+  if (*cancel_app) command = [&](rpc::Channel& channel) { return cancel(channel, operation, format); };
+  if (*operations_app)
+    command = [&](rpc::Channel& channel) {
+      return list_operations(channel, attachment, operation_count, format);
+    };
+  if (*capacity_app) command = [&](rpc::Channel& channel) { return show_capacity(channel, format); };
   if (*list_app) command = [&](rpc::Channel& channel) { return list_attachments(channel, format); };
   if (*get_app) command = [&](rpc::Channel& channel) { return get_attachment(channel, attachment, format); };
   if (*watch_app)

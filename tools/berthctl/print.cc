@@ -80,35 +80,48 @@ json::object to_json(const v1::HeldRule& rule) {
           {"bytes", rule.bytes()}};
 }
 
-std::vector<std::string> ips_of(const v1::Attachment& attachment) {
-  return {attachment.interface().ips().begin(), attachment.interface().ips().end()};
+json::object to_json(const v1::Counters& counters) {
+  return {{"from_vm_packets", counters.from_vm_packets()},
+          {"from_vm_bytes", counters.from_vm_bytes()},
+          {"to_vm_packets", counters.to_vm_packets()},
+          {"to_vm_bytes", counters.to_vm_bytes()},
+          {"spoof_dropped_packets", counters.spoof_dropped_packets()},
+          {"policy_dropped_packets", counters.policy_dropped_packets()},
+          {"unroutable_dropped_packets", counters.unroutable_dropped_packets()},
+          {"rogue_dropped_packets", counters.rogue_dropped_packets()},
+          {"to_host_packets", counters.to_host_packets()}};
+}
+
+std::vector<std::string> ips_of(const v1::Interface& interface) {
+  return {interface.ips().begin(), interface.ips().end()};
+}
+
+json::object to_json(const v1::AttachedInterface& attached) {
+  const v1::Interface& interface = attached.interface();
+  json::object object{{"vpc", interface.vpc()},
+                      {"ips", json::value_from(ips_of(interface))},
+                      {"mac", interface.mac()},
+                      {"mtu_bytes", interface.mtu_bytes()},
+                      {"max_rate_from_vm", interface.max_rate_from_vm()},
+                      {"max_rate_to_vm", interface.max_rate_to_vm()},
+                      {"network_class", v1::NetworkClass_Name(interface.network_class())}};
+  if (attached.has_port()) object["port"] = to_json(attached.port());
+  if (attached.has_counters()) object["counters"] = to_json(attached.counters());
+  return object;
+}
+
+json::array interfaces_of(const v1::Attachment& attachment) {
+  json::array interfaces;
+  for (const v1::AttachedInterface& one : attachment.interfaces()) interfaces.push_back(to_json(one));
+  return interfaces;
 }
 
 json::object to_json(const v1::Attachment& attachment) {
-  json::object object{{"attachment", attachment.id()},
-                      {"vm", attachment.vm()},
-                      {"vpc", attachment.vpc()},
-                      {"ips", json::value_from(ips_of(attachment))},
-                      {"mac", attachment.interface().mac()},
-                      {"mtu_bytes", attachment.interface().mtu_bytes()},
-                      {"max_rate_from_vm", attachment.interface().max_rate_from_vm()},
-                      {"max_rate_to_vm", attachment.interface().max_rate_to_vm()},
-                      {"state", v1::Attachment::State_Name(attachment.state())},
-                      {"port", to_json(attachment.port())},
-                      {"devices", devices_of(attachment)}};
+  json::object object{
+      {"attachment", attachment.id()},           {"vm", attachment.vm()},
+      {"interfaces", interfaces_of(attachment)}, {"state", v1::Attachment::State_Name(attachment.state())},
+      {"devices", devices_of(attachment)},       {"etag", attachment.etag()}};
   if (attachment.has_fault()) object["fault"] = to_json(attachment.fault());
-  if (attachment.has_counters()) {
-    const v1::Counters& counters = attachment.counters();
-    object["counters"] = json::object{{"from_vm_packets", counters.from_vm_packets()},
-                                      {"from_vm_bytes", counters.from_vm_bytes()},
-                                      {"to_vm_packets", counters.to_vm_packets()},
-                                      {"to_vm_bytes", counters.to_vm_bytes()},
-                                      {"spoof_dropped_packets", counters.spoof_dropped_packets()},
-                                      {"policy_dropped_packets", counters.policy_dropped_packets()},
-                                      {"unroutable_dropped_packets", counters.unroutable_dropped_packets()},
-                                      {"rogue_dropped_packets", counters.rogue_dropped_packets()},
-                                      {"to_host_packets", counters.to_host_packets()}};
-  }
   return object;
 }
 
@@ -130,8 +143,7 @@ json::object to_json(const v1::Operation& operation) {
                       {"revision", operation.revision()}};
   if (operation.has_result()) {
     object["vm"] = operation.result().vm();
-    object["vpc"] = operation.result().vpc();
-    object["port"] = to_json(operation.result().port());
+    object["interfaces"] = interfaces_of(operation.result());
     object["devices"] = devices_of(operation.result());
     if (operation.result().has_fault()) object["fault"] = to_json(operation.result().fault());
   }
@@ -148,6 +160,21 @@ std::string milliseconds(std::uint64_t micros) {
 }  // namespace
 
 namespace {
+
+void print_interface(const v1::AttachedInterface& one) {
+  const v1::Interface& interface = one.interface();
+  fmt::print("  vpc  {}\n  ip   {}  mac {}  mtu {}\n  port {} {}\n", interface.vpc(),
+             fmt::join(ips_of(interface), " "), interface.mac(), interface.mtu_bytes(), one.port().function(),
+             place_of(one.port()));
+  const auto& start = one.port().start_arguments();
+  if (!start.qemu().empty()) fmt::print("  qemu {}\n", fmt::join(start.qemu(), " "));
+  const v1::Counters& counters = one.counters();
+  fmt::print("  from vm {} packets {} bytes, to vm {} packets {} bytes\n", counters.from_vm_packets(),
+             counters.from_vm_bytes(), counters.to_vm_packets(), counters.to_vm_bytes());
+  fmt::print("  dropped: spoofed {}, by policy {}, unroutable {}, rogue {}\n",
+             counters.spoof_dropped_packets(), counters.policy_dropped_packets(),
+             counters.unroutable_dropped_packets(), counters.rogue_dropped_packets());
+}
 
 void print_fault(const v1::Attachment& attachment) {
   if (attachment.has_fault())
@@ -168,8 +195,8 @@ void print_operation(const v1::Operation& operation, Format format) {
   if (operation.has_error()) fmt::print("error: {}\n", operation.error().message());
   fmt::print("attachment {}\n", operation.attachment());
   if (operation.has_result() && operation.kind() == v1::Operation::ATTACH) {
-    fmt::print("port       {} {}\n", operation.result().port().function(),
-               place_of(operation.result().port()));
+    for (const v1::AttachedInterface& one : operation.result().interfaces())
+      fmt::print("port       {} {}\n", one.port().function(), place_of(one.port()));
     for (const v1::Device& device : operation.result().devices())
       fmt::print("device     {}\n", device.pci_address());
   }
@@ -178,22 +205,13 @@ void print_operation(const v1::Operation& operation, Format format) {
 
 void print_attachment(const v1::Attachment& attachment, Format format) {
   if (format == Format::kJson) return print_line(to_json(attachment));
-  const v1::Counters& counters = attachment.counters();
-  fmt::print("{}  {}\n  vm   {}\n  vpc  {}\n  ip   {}  mac {}  mtu {}\n  port {} {}\n", attachment.id(),
-             v1::Attachment::State_Name(attachment.state()), attachment.vm(), attachment.vpc(),
-             fmt::join(ips_of(attachment), " "), attachment.interface().mac(),
-             attachment.interface().mtu_bytes(), attachment.port().function(), place_of(attachment.port()));
-  const auto& start = attachment.port().start_arguments();
-  if (!start.qemu().empty()) fmt::print("  qemu {}\n", fmt::join(start.qemu(), " "));
+  fmt::print("{}  {}\n  vm   {}\n", attachment.id(), v1::Attachment::State_Name(attachment.state()),
+             attachment.vm());
+  for (const v1::AttachedInterface& one : attachment.interfaces()) print_interface(one);
   for (const v1::Device& device : attachment.devices())
     fmt::print("  device {}\n  qemu {}\n", device.pci_address(),
                fmt::join(device.start_arguments().qemu(), " "));
   print_fault(attachment);
-  fmt::print("  from vm {} packets {} bytes, to vm {} packets {} bytes\n", counters.from_vm_packets(),
-             counters.from_vm_bytes(), counters.to_vm_packets(), counters.to_vm_bytes());
-  fmt::print("  dropped: spoofed {}, by policy {}, unroutable {}, rogue {}\n",
-             counters.spoof_dropped_packets(), counters.policy_dropped_packets(),
-             counters.unroutable_dropped_packets(), counters.rogue_dropped_packets());
 }
 
 void print_attachments(const v1::ListAttachmentsResponse& list, Format format) {
@@ -205,11 +223,31 @@ void print_attachments(const v1::ListAttachmentsResponse& list, Format format) {
   fmt::print("{:<29} {:<16} {:<16} {:<16} {:<18} {:<6} {}\n", "attachment", "vm", "vpc", "ip", "mac", "port",
              "state");
   for (const v1::Attachment& attachment : list.attachments()) {
-    fmt::print("{:<29} {:<16} {:<16} {:<16} {:<18} {:<6} {}\n", attachment.id(), attachment.vm(),
-               attachment.vpc(), fmt::to_string(fmt::join(ips_of(attachment), ",")),
-               attachment.interface().mac(), attachment.port().function(),
-               v1::Attachment::State_Name(attachment.state()));
+    for (const v1::AttachedInterface& one : attachment.interfaces()) {
+      fmt::print("{:<29} {:<16} {:<16} {:<16} {:<18} {:<6} {}\n", attachment.id(), attachment.vm(),
+                 one.interface().vpc(), fmt::to_string(fmt::join(ips_of(one.interface()), ",")),
+                 one.interface().mac(), one.port().function(),
+                 v1::Attachment::State_Name(attachment.state()));
+    }
   }
+}
+
+void print_capacity(const v1::Capacity& capacity, Format format) {
+  if (format == Format::kJson) {
+    return print_line(json::object{{"functions_total", capacity.functions_total()},
+                                   {"functions_free", capacity.functions_free()},
+                                   {"functions_quarantined", capacity.functions_quarantined()},
+                                   {"rules_total", capacity.rules_total()},
+                                   {"rules_free", capacity.rules_free()},
+                                   {"operations_running", capacity.operations_running()},
+                                   {"operations_max", capacity.operations_max()}});
+  }
+  fmt::print("functions   {} of {} free, {} quarantined\n", capacity.functions_free(),
+             capacity.functions_total(), capacity.functions_quarantined());
+  if (capacity.rules_total() == 0) fmt::print("rules       as many as the eSwitch takes\n");
+  if (capacity.rules_total() != 0)
+    fmt::print("rules       {} of {} free\n", capacity.rules_free(), capacity.rules_total());
+  fmt::print("operations  {} of at most {}\n", capacity.operations_running(), capacity.operations_max());
 }
 
 void print_completion(const v1::Operation& operation, Format format) {

@@ -11,6 +11,7 @@ enum class Format { kText, kJson };
 void print_operation(const northbound::v1::Operation& operation, Format format);
 void print_attachment(const northbound::v1::Attachment& attachment, Format format);
 void print_attachments(const northbound::v1::ListAttachmentsResponse& list, Format format);
+void print_capacity(const northbound::v1::Capacity& capacity, Format format);
 // One line a completion.
 void print_completion(const northbound::v1::Operation& operation, Format format);
 void print_rules(const northbound::v1::ShowRulesResponse& rules, Format format);

@@ -158,7 +158,7 @@ class Agent:
         return values[0]["attachments"] if values and "attachments" in values[0] else values
 
     def counters(self, attachment):
-        counters = self.ask("vmaas", "get", attachment)[-1]["counters"]
+        counters = self.ask("vmaas", "get", attachment)[-1]["interfaces"][0]["counters"]
         return {name: int(value) for name, value in counters.items()}
 
     def rules(self):

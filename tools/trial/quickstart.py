@@ -90,7 +90,7 @@ class Demonstration:
             event = json.loads(line)
             self.screen.text(json.dumps({**event, "steps": f"... {len(event.get('steps', []))} steps ..."}))
             self.screen.claim(event.get("state") == "DONE", f"the completion for {tenant.vm} was delivered")
-        self.guests = {t: Guest(self.world, t.vm, done["port"]["socket"], t.vm_mac, netns=self.world.host)
+        self.guests = {t: Guest(self.world, t.vm, done["interfaces"][0]["port"]["socket"], t.vm_mac, netns=self.world.host)
                        for t, done in self.done.items()}
         for guest in self.guests.values():
             guest.wait_ready()

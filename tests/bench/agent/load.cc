@@ -173,9 +173,10 @@ Task<void> Load::do_job(Job job, rpc::Channel& channel, Outcome& outcome) {
     v1::AttachVmRequest request;
     request.set_request_id(job.request);
     request.set_vm(fmt::format("vm-{}", job.vm));
-    request.set_vpc(fmt::format("bench-{}", job.vm % vpcs_));
-    request.mutable_interface()->add_ips(ip_text(kVmSubnet + kFirstHost, job.vm));
-    request.mutable_interface()->set_mac(mac_text(0x20, job.vm));
+    v1::Interface& interface = *request.add_interfaces();
+    interface.set_vpc(fmt::format("bench-{}", job.vm % vpcs_));
+    interface.add_ips(ip_text(kVmSubnet + kFirstHost, job.vm));
+    interface.set_mac(mac_text(0x20, job.vm));
     accepted = co_await channel.unary<v1::Operation>(method("AttachVm"), request);
   } else {
     v1::DetachVmRequest request;

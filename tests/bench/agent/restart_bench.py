@@ -63,8 +63,8 @@ class Bench:
                 load.ask("attach", HISTORY_BLOCK, FILL)
                 load.ask("detach", HISTORY_BLOCK, FILL)
             load.close()
-            ports = {one["vm"]: (one["port"]["socket"], one["ips"][0], one["mac"]) for one in self.agent.list()
-                     if one["port"]["socket"]}
+            ports = {one["vm"]: (port["port"]["socket"], port["ips"][0], port["mac"]) for one in self.agent.list()
+                     for port in one["interfaces"] if port["port"]["socket"]}
             self.traffic = Traffic(world, mac_of(UPLINK, world.host), FIRST_VNI, ports["vm-0"], ports["vm-4"], FAR)
             world.at_end(self.traffic.close)
             self.case("undisturbed", lambda: time.sleep(AWAY))

@@ -88,7 +88,7 @@ class Ports(unittest.TestCase):
     def test_vm_that_does_not_run_starts_with_what_it_is_told(self):
         done = self.attach("vm-late", 30)
         self.assertIn("when it starts", self.step(done, "plug")["detail"])
-        port = json.loads(self.agent.call("vmaas", "get", done["attachment"], "--json"))["port"]
+        port = json.loads(self.agent.call("vmaas", "get", done["attachment"], "--json"))["interfaces"][0]["port"]
         self.assertIn(f"path='{port['socket']}'", port["start_arguments"]["libvirt_xml"])
         vm = Vm(self.world, "vm-late", port["start_arguments"]["qemu"])
         self.assertIn("child<virtio-net-pci>", vm.devices().values())

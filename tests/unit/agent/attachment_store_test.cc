@@ -1,23 +1,25 @@
 #include "agent/attachment_store.h"
 
+#include "tests/fakes/intents.h"
+
 #include <gtest/gtest.h>
 
 namespace berth::agent {
 namespace {
 
-Attachment make(const std::string& id, const std::string& vpc, std::uint8_t number) {
-  return {.id = AttachmentId::trusted(id),
-          .intent = {.request = RequestId::trusted("req-" + id),
-                     .vm = VmId::trusted("vm-" + std::to_string(number)),
-                     .vpc = VpcId::trusted(vpc),
-                     .ips = {IpAddress::v4(0x0A010000U + number)},
-                     .mac = {{0x02, 0, 0, 0, 1, number}}},
-          .function = {.index = number}};
+Interface make_port(const std::string& vpc, std::uint8_t number) {
+  return {.intent = testing::make_interface(vpc, number), .function = {.index = number}};
 }
 
-std::vector<std::string> ids(const std::vector<Attachment>& attachments) {
+Attachment make(const std::string& id, const std::string& vpc, std::uint8_t number) {
+  return {.id = AttachmentId::trusted(id),
+          .vm = VmId::trusted("vm-" + std::to_string(number)),
+          .interfaces = {make_port(vpc, number)}};
+}
+
+std::vector<std::string> ids(const std::vector<PortOwner>& owners) {
   std::vector<std::string> found;
-  for (const Attachment& one : attachments) found.push_back(one.id.str());
+  for (const PortOwner& one : owners) found.push_back(one.attachment->id.str());
   return found;
 }
 
@@ -33,38 +35,65 @@ class AttachmentStoreTest : public ::testing::Test {
   AttachmentStore store;
 };
 
-TEST_F(AttachmentStoreTest, FindsByPortAndByVpcInOrderOfIds) {
-  EXPECT_EQ(store.find_port(dataplane::EswitchPort::function(3))->id.str(), "att-c");
-  EXPECT_EQ(store.find_port(dataplane::EswitchPort::function(4)), nullptr);
+TEST_F(AttachmentStoreTest, FindsByPortAndByVpcInOrderOfPorts) {
+  EXPECT_EQ(store.find_port(dataplane::EswitchPort::function(3))->attachment->id.str(), "att-c");
+  EXPECT_FALSE(store.find_port(dataplane::EswitchPort::function(4)));
   EXPECT_EQ(ids(store.list_in(VpcId::trusted("blue"))), (Ids{"att-a", "att-b"}));
   store.erase(AttachmentId::trusted("att-b"));
-  EXPECT_EQ(store.find_port(dataplane::EswitchPort::function(2)), nullptr);
+  EXPECT_FALSE(store.find_port(dataplane::EswitchPort::function(2)));
   EXPECT_EQ(ids(store.list_in(VpcId::trusted("blue"))), (Ids{"att-a"}));
 }
 
+TEST_F(AttachmentStoreTest, EveryInterfaceHasItsPortAndItsPlaceInItsVpc) {
+  Attachment several = make("att-s", "blue", 5);
+  several.interfaces.push_back(make_port("blue", 6));
+  several.interfaces.push_back(make_port("red", 7));
+  store.insert(several);
+  EXPECT_EQ(ids(store.list_in(VpcId::trusted("blue"))), (Ids{"att-a", "att-b", "att-s", "att-s"}));
+  EXPECT_EQ(ids(store.list_in(VpcId::trusted("red"))), (Ids{"att-c", "att-s"}));
+  const auto owner = store.find_port(dataplane::EswitchPort::function(7));
+  EXPECT_EQ(owner->interface, &owner->attachment->interfaces[2]);
+  store.erase(several.id);
+  EXPECT_EQ(ids(store.list_in(VpcId::trusted("blue"))), (Ids{"att-a", "att-b"}));
+  EXPECT_FALSE(store.find_port(dataplane::EswitchPort::function(7)));
+}
+
+TEST_F(AttachmentStoreTest, PagesBeginBehindAnIdAndLeaveOutWhatIsNotAskedFor) {
+  const auto is_not_b = [](const Attachment& one) { return one.id.str() != "att-b"; };
+  const auto all = store.list_after(AttachmentId(), 9, is_not_b);
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[1].id.str(), "att-c");
+  EXPECT_EQ(store.list_after(AttachmentId(), 1, is_not_b).size(), 1U);
+  EXPECT_EQ(store.list_after(AttachmentId::trusted("att-a"), 9, is_not_b).front().id.str(), "att-c");
+  EXPECT_TRUE(store.list_after(AttachmentId::trusted("att-c"), 9, is_not_b).empty());
+}
+
 TEST_F(AttachmentStoreTest, RivalsShareVmAddressOrMacInOneVpc) {
-  AttachIntent intent = make("att-new", "blue", 9).intent;
-  EXPECT_EQ(ids(store.rivals_of(intent)), Ids{});
-  intent.vm = VmId::trusted("vm-1");
-  EXPECT_EQ(ids(store.rivals_of(intent)), (Ids{"att-a"}));
+  const auto nobody = VmId::trusted("vm-9");
+  InterfaceIntent intent = testing::make_interface("blue", 9);
+  EXPECT_EQ(ids(store.rivals_of(nobody, intent)), Ids{});
+  const auto one = VmId::trusted("vm-1");
+  EXPECT_EQ(ids(store.rivals_of(one, intent)), (Ids{"att-a"}));
   intent.ips = {IpAddress::v4(0x0A010002U)};
-  EXPECT_EQ(ids(store.rivals_of(intent)), (Ids{"att-a", "att-b"}));
-  intent = make("att-new", "blue", 9).intent;
+  EXPECT_EQ(ids(store.rivals_of(one, intent)), (Ids{"att-a", "att-b"}));
+  intent = testing::make_interface("blue", 9);
   intent.mac = {{0x02, 0, 0, 0, 1, 2}};
-  EXPECT_EQ(ids(store.rivals_of(intent)), (Ids{"att-b"}));
-  EXPECT_EQ(ids(store.rivals_of(make("att-new", "green", 1).intent)), Ids{});
+  EXPECT_EQ(ids(store.rivals_of(nobody, intent)), (Ids{"att-b"}));
+  EXPECT_EQ(ids(store.rivals_of(one, testing::make_interface("green", 1))), Ids{});
 }
 
 // Its addresses may have gone to somebody else, while it waits for its guest to let go.
 TEST_F(AttachmentStoreTest, WhoIsWithdrawnIsNoRivalAndLeavesItsSuccessorAlone) {
+  const auto vm = VmId::trusted("vm-1");
+  const auto intent = testing::make_interface("blue", 1);
   store.find(AttachmentId::trusted("att-a"))->is_withdrawn = true;
-  EXPECT_EQ(ids(store.rivals_of(make("att-new", "blue", 1).intent)), Ids{});
+  EXPECT_EQ(ids(store.rivals_of(vm, intent)), Ids{});
   Attachment successor = make("att-z", "blue", 1);
-  successor.function.index = 7;
+  successor.interfaces[0].function.index = 7;
   store.insert(successor);
-  EXPECT_EQ(ids(store.rivals_of(successor.intent)), (Ids{"att-z"}));
+  EXPECT_EQ(ids(store.rivals_of(vm, intent)), (Ids{"att-z"}));
   store.erase(AttachmentId::trusted("att-a"));
-  EXPECT_EQ(ids(store.rivals_of(successor.intent)), (Ids{"att-z"}));
+  EXPECT_EQ(ids(store.rivals_of(vm, intent)), (Ids{"att-z"}));
 }
 
 }  // namespace

@@ -29,21 +29,27 @@ class StateDbTest : public ::testing::Test {
     return testing::run_until_done(io, std::move(task));
   }
   static SavedAttachment saved(AttachmentState state) {
-    return {.attachment = {.id = AttachmentId::trusted("att-1"),
-                           .intent = {.request = RequestId::trusted("req-1"),
-                                      .vm = VmId::trusted("vm-1"),
-                                      .vpc = VpcId::trusted("blue"),
-                                      .ips = {ip("10.1.0.5"), ip("2001:db8::5")},
-                                      .mac = mac("02:00:00:00:01:05"),
-                                      .mtu_bytes = 1400,
-                                      .rates = {.from_vm = 1000000000, .to_vm = 0},
-                                      .devices = {kGpu, kDrive}},
-                           .state = state,
-                           .is_withdrawn = true,
-                           .function = {.index = 3, .generation = 1ULL << 40U, .address = kVf}},
-            .operation = OperationId::trusted("op-1"),
-            .request = RequestId::trusted("req-2"),
-            .fingerprint = "what was asked"};
+    return {
+        .attachment = {.id = AttachmentId::trusted("att-1"),
+                       .vm = VmId::trusted("vm-1"),
+                       .interfaces = {{.intent = {.vpc = VpcId::trusted("blue"),
+                                                  .ips = {ip("10.1.0.5"), ip("2001:db8::5")},
+                                                  .mac = mac("02:00:00:00:01:05"),
+                                                  .mtu_bytes = 1400,
+                                                  .rates = {.from_vm = 1000000000, .to_vm = 0},
+                                                  .network_class = NetworkClass::kStorage},
+                                       .function = {.index = 3, .generation = 1ULL << 40U, .address = kVf}},
+                                      {.intent = {.vpc = VpcId::trusted("green"),
+                                                  .ips = {ip("10.1.0.5")},
+                                                  .mac = mac("02:00:00:00:01:05")},
+                                       .function = {.index = 4}}},
+                       .devices = {kGpu, kDrive},
+                       .state = state,
+                       .is_unwanted = true,
+                       .is_withdrawn = true},
+        .operation = OperationId::trusted("op-1"),
+        .request = RequestId::trusted("req-2"),
+        .fingerprint = "what was asked"};
   }
 
   asio::io_context io;
@@ -75,13 +81,21 @@ TEST_F(StateDbTest, WhatWasSavedIsLoadedByTheNextProcess) {
   const SavedAttachment wanted = saved(AttachmentState::kQuarantined);
   const SavedAttachment& found = state.attachments[0];
   EXPECT_EQ(found.attachment.id, wanted.attachment.id);
-  EXPECT_EQ(found.attachment.intent, wanted.attachment.intent);
+  EXPECT_EQ(found.attachment.vm, wanted.attachment.vm);
+  EXPECT_EQ(found.attachment.devices, wanted.attachment.devices);
+  ASSERT_EQ(found.attachment.interfaces.size(), 2U);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const Interface& interface = found.attachment.interfaces[i];
+    EXPECT_EQ(interface.intent, wanted.attachment.interfaces[i].intent);
+    EXPECT_EQ(interface.function.index, 3 + i);
+  }
+  EXPECT_EQ(etag_of(found.attachment), etag_of(wanted.attachment));
   EXPECT_EQ(found.attachment.state, AttachmentState::kQuarantined);
   EXPECT_EQ(found.attachment.gate, Gate::kClosed);
   EXPECT_TRUE(found.attachment.is_withdrawn);
-  EXPECT_EQ(found.attachment.function.index, 3);
-  EXPECT_EQ(found.attachment.function.generation, 1ULL << 40U);
-  EXPECT_EQ(found.attachment.function.address, kVf);
+  EXPECT_TRUE(found.attachment.is_unwanted);
+  EXPECT_EQ(found.attachment.interfaces[0].function.generation, 1ULL << 40U);
+  EXPECT_EQ(found.attachment.interfaces[0].function.address, kVf);
   EXPECT_EQ(found.operation, wanted.operation);
   EXPECT_EQ(found.request, wanted.request);
   EXPECT_EQ(found.fingerprint, wanted.fingerprint);
@@ -90,8 +104,8 @@ TEST_F(StateDbTest, WhatWasSavedIsLoadedByTheNextProcess) {
   EXPECT_EQ(state.vpcs_version, 1ULL << 63U);
   EXPECT_EQ(state.next_hops, hops);
 
-  EXPECT_TRUE(run(db.erase(wanted.attachment.id, {.index = 3, .generation = 8})));
-  EXPECT_TRUE(run(db.erase(wanted.attachment.id, {.index = 3, .generation = 9})));
+  EXPECT_TRUE(run(db.erase(wanted.attachment.id, {{.index = 3, .generation = 8}})));
+  EXPECT_TRUE(run(db.erase(wanted.attachment.id, {{.index = 3, .generation = 9}})));
   EXPECT_TRUE(run(db.save_vpcs(std::make_shared<const dataplane::VpcSet>(), {blue->id}, 9)));
   EXPECT_TRUE(db.load()->is_empty());
   EXPECT_EQ(db.load()->generations, (std::map<std::uint16_t, std::uint64_t>{{3, 9}}));
@@ -101,7 +115,7 @@ TEST_F(StateDbTest, ASchemaOfALaterBerthdIsRefused) {
   {
     EXPECT_TRUE(StateDb::open(folder));
   }
-  ASSERT_TRUE(SqliteDatabase::open(folder / "state.db")->execute("PRAGMA user_version = 3"));
+  ASSERT_TRUE(SqliteDatabase::open(folder / "state.db")->execute("PRAGMA user_version = 99"));
   EXPECT_EQ(StateDb::open(folder).error().reason, "STATE_VERSION");
 }
 

@@ -46,7 +46,7 @@ TEST(FunctionPool, QuarantineKeepsAFunctionUntilItIsLifted) {
   const auto none = pool.lease();
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().reason, "NO_FREE_FUNCTION");
-  EXPECT_EQ(none.error().message, "all 3 functions are in use: 2 leased, 1 quarantined");
+  EXPECT_EQ(none.error().message, "1 needed, 0 of 3 functions are free: 2 leased, 1 quarantined");
   pool.lift_quarantine(1);
   EXPECT_EQ(pool.lease()->index, 1);
 }

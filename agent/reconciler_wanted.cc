@@ -1,0 +1,116 @@
+// The reconciler's part that only reads: what the tables demand of the eSwitch, scope by scope.
+#include "agent/reconciler.h"
+#include "dataplane/pipeline.h"
+
+namespace berth::agent {
+
+using dataplane::LocalEndpoint;
+using dataplane::Rule;
+
+namespace {
+
+LocalEndpoint endpoint_of(const Interface& interface) {
+  return {.port = port_of(interface),
+          .ips = interface.intent.ips,
+          .mac = interface.intent.mac,
+          .rates = interface.intent.rates};
+}
+
+}  // namespace
+
+std::vector<Scope> Reconciler::scopes_of_port(dataplane::EswitchPort port) {
+  return {{.kind = Scope::Kind::kClosed, .port = port},
+          {.kind = Scope::Kind::kPort, .port = port},
+          {.kind = Scope::Kind::kDelivery, .port = port}};
+}
+
+std::vector<Scope> Reconciler::scopes_of(const Attachment& attachment) const {
+  std::vector<Scope> scopes;
+  for (const Interface& one : attachment.interfaces) {
+    const auto of_port = scopes_of_port(port_of(one));
+    scopes.insert(scopes.end(), of_port.begin(), of_port.end());
+  }
+  return scopes;
+}
+
+std::vector<dataplane::HeldRule> Reconciler::rules_on_the_way(const Interface& interface) const {
+  std::vector<Scope> scopes = scopes_of_port(port_of(interface));
+  scopes.push_back({.kind = Scope::Kind::kHost});
+  scopes.push_back({.kind = Scope::Kind::kVpc, .vpc = interface.intent.vpc});
+  std::vector<dataplane::HeldRule> rules;
+  for (const Scope& scope : scopes) {
+    const auto held = held_.find(scope);
+    if (held == held_.end()) continue;
+    for (auto next = held->second.begin(); next != held->second.end();) {
+      if (scope.kind == Scope::Kind::kVpc && next->first.group == dataplane::group::kMapping) {
+        // There may be a hundred thousand.
+        next =
+            held->second.lower_bound({.group = dataplane::group::kMapping + 1, .priority = 0, .match = {}});
+        continue;
+      }
+      rules.push_back({.rule = next->second});
+      ++next;
+    }
+  }
+  return rules;
+}
+
+std::vector<Scope> Reconciler::scopes_of_vpc(const VpcId& vpc) const {
+  std::vector<Scope> scopes = {{.kind = Scope::Kind::kVpc, .vpc = vpc}};
+  for (const PortOwner& owner : attachments_.list_in(vpc)) {
+    if (owner.attachment->gate != Gate::kOpen) continue;
+    scopes.push_back({.kind = Scope::Kind::kPort, .port = port_of(*owner.interface)});
+    scopes.push_back({.kind = Scope::Kind::kDelivery, .port = port_of(*owner.interface)});
+  }
+  return scopes;
+}
+
+std::vector<Scope> Reconciler::all_scopes() const {
+  std::vector<Scope> scopes = {{.kind = Scope::Kind::kHost}};
+  for (const auto& [id, vpc] : vpcs_.staged()) scopes.push_back({.kind = Scope::Kind::kVpc, .vpc = id});
+  for (const Attachment& attachment : attachments_.list()) {
+    const auto of_attachment = scopes_of(attachment);
+    scopes.insert(scopes.end(), of_attachment.begin(), of_attachment.end());
+  }
+  return scopes;
+}
+
+std::vector<Rule> Reconciler::wanted_rules(const Scope& scope) const {
+  if (scope.kind == Scope::Kind::kHost) return dataplane::compile_host(underlay_);
+  if (scope.kind == Scope::Kind::kVpc) {
+    const dataplane::Vpc* vpc = vpcs_.find_staged(scope.vpc);
+    if (vpc == nullptr) return {};
+    return dataplane::compile_vpc(*vpc, peers_of(*vpc, vpcs_.staged()), underlay_);
+  }
+  const auto owner = attachments_.find_port(scope.port);
+  const bool is_isolated = scope.kind == Scope::Kind::kClosed && isolated_.contains(scope.port);
+  if (!owner && is_isolated) return dataplane::compile_closed(scope.port);
+  if (!owner || owner->attachment->gate == Gate::kNone) return {};
+  if (scope.kind == Scope::Kind::kClosed) return dataplane::compile_closed(scope.port);
+
+  const dataplane::Vpc* vpc = vpcs_.find_staged(owner->interface->intent.vpc);
+  if (owner->attachment->gate != Gate::kOpen || vpc == nullptr) return {};
+  const LocalEndpoint self = endpoint_of(*owner->interface);
+  if (scope.kind == Scope::Kind::kPort) return dataplane::compile_port(*vpc, self);
+  return dataplane::compile_delivery(*vpc, peers_of(*vpc, vpcs_.staged()), self);
+}
+
+std::size_t Reconciler::count_rules(const InterfaceIntent& intent) const {
+  const dataplane::Vpc* vpc = vpcs_.find_staged(intent.vpc);
+  if (vpc == nullptr) return 0;
+  const Interface anywhere{.intent = intent, .function = {}};  // which function makes no difference
+  const LocalEndpoint self = endpoint_of(anywhere);
+  return dataplane::compile_closed(self.port).size() + dataplane::compile_port(*vpc, self).size() +
+         dataplane::compile_delivery(*vpc, peers_of(*vpc, vpcs_.staged()), self).size();
+}
+
+std::optional<dataplane::PortAnswers> Reconciler::wanted_answers(dataplane::EswitchPort port) const {
+  const auto owner = attachments_.find_port(port);
+  if (!owner || owner->attachment->gate != Gate::kOpen) return std::nullopt;
+  const InterfaceIntent& intent = owner->interface->intent;
+  const dataplane::Vpc* vpc = vpcs_.find_staged(intent.vpc);
+  if (vpc == nullptr) return std::nullopt;
+  return dataplane::compile_answers(*vpc, endpoint_of(*owner->interface), intent.mtu_bytes);
+}
+
+}  // namespace berth::agent
