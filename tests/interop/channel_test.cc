@@ -1,10 +1,10 @@
 // The channel as a client that has to live with its servers: several endpoints, back-off, refusals.
 #include "rpc/net/link.h"
 #include "rpc/net/tls_engine.h"
+#include "tests/fakes/test_folder.h"
 #include "tests/interop/loopback.h"
 
 #include <arpa/inet.h>
-#include <filesystem>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,7 +15,6 @@ namespace berth::test {
 namespace {
 
 using rpc::Channel;
-namespace fs = std::filesystem;
 
 TEST(Channel, TriesItsEndpointsInOrder) {
   Loopback loop;
@@ -39,7 +38,8 @@ TEST(Channel, ACallMayWaitForTheServerToCome) {
   Loopback loop;
   auto options = loop.channel_options();
   options.backoff_first = 10ms;
-  const auto path = fs::temp_directory_path() / ("berth-late-" + std::to_string(::getpid()) + ".sock");
+  const testing::TestFolder folder("late");
+  const auto path = folder / "rpc.sock";
   Loopback late({}, "unix:" + path.string());
   options.endpoints = {"unix:" + path.string()};
   std::optional<Result<std::string>> outcome;
