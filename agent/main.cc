@@ -11,7 +11,7 @@
 #include "dataplane/dpdk/embedded_eswitch.h"
 #include "dataplane/pipeline.h"
 #include "dataplane/remote/remote_eswitch.h"
-#include "dataplane/rule.h"
+#include "dataplane/wire_numbers.h"
 #include "host/netlink/link.h"
 #include "host/netlink/neighbours.h"
 #include "host/netlink/netlink_channel.h"

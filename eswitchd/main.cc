@@ -4,7 +4,7 @@
 #include "base/task_group.h"
 #include "dataplane/dpdk/embedded_eswitch.h"
 #include "dataplane/remote/eswitch_service.h"
-#include "dataplane/rule.h"
+#include "dataplane/wire_numbers.h"
 #include "eswitchd/config.h"
 #include "host/vtep_port.h"
 #include "rpc/server.h"
