@@ -21,7 +21,7 @@ constexpr std::uint16_t kDiscardPort = 9;     // RFC 863
 constexpr std::uint8_t kHopLimit = 1;
 constexpr std::uint32_t kVxlanHasVni = 0x08000000;  // RFC 7348 section 5
 constexpr std::size_t kRoom = 256;
-constexpr std::string_view kText = "berth probe: nobody should ever see this frame";
+constexpr std::string_view kText = "berth probe: rules are proven, nothing to answer";
 
 std::uint16_t ether_type(const IpAddress& ip) {
   return ip.is_v4() ? dataplane::kEtherTypeIpv4 : dataplane::kEtherTypeIpv6;
