@@ -93,13 +93,7 @@ std::vector<host::Function> make_functions(const agent::Config& config) {
 }
 
 Result<std::unique_ptr<EmbeddedEswitch>> open_embedded(const agent::Config& config) {
-  const auto options =
-      dataplane::dpdk::prepare_ports({.device = config.underlay.device,
-                                      .functions = config.eswitch.functions,
-                                      .unbacked_functions = config.eswitch.unbacked_functions,
-                                      .socket_dir = config.eswitch.socket_dir,
-                                      .use_hugepages = config.eswitch.hugepages,
-                                      .steering = dataplane::dpdk::steering_called(config.eswitch.steering)});
+  const auto options = dataplane::dpdk::prepare_ports(config.underlay, config.eswitch);
   if (!options) return pass(options);
   return EmbeddedEswitch::open_soft(*options);
 }

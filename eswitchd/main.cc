@@ -46,13 +46,7 @@ asio::awaitable<void> serve_until_signal(rpc::Server& server) {
 Result<void> serve(const eswitchd::Config& config) {
   const auto vtep_port = host::VtepPort::claim(config.underlay.vtep, dataplane::kVxlanUdpPort);
   if (!vtep_port) return pass(vtep_port);
-  const auto options =
-      dataplane::dpdk::prepare_ports({.device = config.underlay.device,
-                                      .functions = config.eswitch.functions,
-                                      .unbacked_functions = config.eswitch.unbacked_functions,
-                                      .socket_dir = config.eswitch.socket_dir,
-                                      .use_hugepages = config.eswitch.hugepages,
-                                      .steering = dataplane::dpdk::steering_called(config.eswitch.steering)});
+  const auto options = dataplane::dpdk::prepare_ports(config.underlay, config.eswitch);
   if (!options) return pass(options);
   asio::io_context io(1);  // before the eSwitch, whose control thread resumes coroutines on it
   const auto eswitch = EmbeddedEswitch::open_soft(*options);
