@@ -16,6 +16,30 @@ namespace {
 
 using rpc::Channel;
 
+// Listens, and never accepts.
+class SilentListener {
+ public:
+  explicit SilentListener(int backlog) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    address_.sin_family = AF_INET;
+    address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    auto* where = reinterpret_cast<sockaddr*>(&address_);
+    socklen_t size = sizeof(address_);
+    EXPECT_EQ(::bind(fd_, where, size), 0);
+    EXPECT_EQ(::listen(fd_, backlog), 0);
+    EXPECT_EQ(::getsockname(fd_, where, &size), 0);
+  }
+  ~SilentListener() { ::close(fd_); }
+  SilentListener(const SilentListener&) = delete;
+  SilentListener& operator=(const SilentListener&) = delete;
+
+  const sockaddr* address() const { return reinterpret_cast<const sockaddr*>(&address_); }
+  std::string endpoint() const { return "127.0.0.1:" + std::to_string(ntohs(address_.sin_port)); }
+
+ private:
+  int fd_;
+  sockaddr_in address_{};
+};
+
 TEST(Channel, TriesItsEndpointsInOrder) {
   Loopback loop;
   loop.serve();
@@ -67,21 +91,13 @@ TEST(Channel, AWaitingCallEndsAtItsDeadline) {
 TEST(Channel, AMuteServerIsGivenUp) {
   asio::io_context io;
   Loopback loop;
-  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
-  ASSERT_EQ(::listen(listener, 5), 0);
-  ASSERT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const SilentListener listener(5);
   auto options = loop.channel_options();
-  options.endpoints = {"127.0.0.1:" + std::to_string(ntohs(address.sin_port))};
+  options.endpoints = {listener.endpoint()};
   options.limits.handshake = 100ms;
   const auto outcome = call_once(loop, options);
   EXPECT_EQ(outcome.error().code, Code::kUnavailable);
   EXPECT_EQ(outcome.error().reason, "HANDSHAKE_TIMEOUT");
-  ::close(listener);
 }
 
 // A server that refuses its first calls and answers the others with an empty message.
@@ -244,21 +260,14 @@ TEST(Channel, BacksOffBetweenAttempts) {
 
 TEST(Channel, AnAddressThatDoesNotAnswerIsGivenUp) {
   Loopback loop;
-  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
-  ASSERT_EQ(::listen(listener, 0), 0);
-  ASSERT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const SilentListener listener(0);
   std::vector<int> waiting;  // fill the backlog: the kernel drops what comes after
   for (int i = 0; i < 3; ++i) {
     waiting.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
-    (void)::connect(waiting.back(), reinterpret_cast<sockaddr*>(&address), size);
+    (void)::connect(waiting.back(), listener.address(), sizeof(sockaddr_in));
   }
   auto options = loop.channel_options();
-  options.endpoints = {"127.0.0.1:" + std::to_string(ntohs(address.sin_port))};
+  options.endpoints = {listener.endpoint()};
   options.connect_timeout = 100ms;
   const auto begun = std::chrono::steady_clock::now();
   const auto outcome = call_once(loop, options);
@@ -266,7 +275,6 @@ TEST(Channel, AnAddressThatDoesNotAnswerIsGivenUp) {
   EXPECT_EQ(outcome.error().code, Code::kUnavailable);
   EXPECT_EQ(outcome.error().reason, "CONNECT_TIMEOUT");
   for (const int fd : waiting) ::close(fd);
-  ::close(listener);
 }
 
 }  // namespace
