@@ -22,18 +22,6 @@ void read_api(const toml::value& root, Config& config, Error& error) {
   config.api.trust_domain = api.required_string("trust_domain");
 }
 
-void read_underlay(const toml::value& root, Config& config, Error& error) {
-  Section underlay(root, "underlay", error);
-  config.underlay.device = underlay.required_string("device");
-  const std::string text = underlay.required_string("vtep");
-  const auto vtep = IpAddress::parse("vtep", text);
-  if (vtep && !vtep->is_multicast() && !vtep->is_unspecified()) {
-    config.underlay.vtep = *vtep;
-  } else {
-    underlay.complain("vtep", "must be a unicast address");
-  }
-}
-
 void read_eswitch(const toml::value& root, Config& config, Error& error) {
   Section eswitch(root, "eswitch", error);
   config.eswitch.kind = eswitch.string("kind", "embedded");
@@ -41,16 +29,9 @@ void read_eswitch(const toml::value& root, Config& config, Error& error) {
   if (!is_remote && config.eswitch.kind != "embedded")
     eswitch.complain("kind", "must be \"embedded\" or \"remote\"");
   if (is_remote) config.eswitch.socket = eswitch.required_string("socket");
-  config.eswitch.functions = static_cast<std::uint16_t>(eswitch.integer("functions", 4, 1, kMaxFunctions));
-  config.eswitch.unbacked_functions =
-      static_cast<std::uint16_t>(eswitch.integer("unbacked_functions", 0, 0, kMaxUnbackedFunctions));
   config.eswitch.max_rules = static_cast<std::size_t>(eswitch.integer("max_rules", 0, 0, 1 << 24));
-  config.eswitch.socket_dir = eswitch.required_string("socket_dir");
-  if (is_remote) return;
-  config.eswitch.hugepages = eswitch.boolean("hugepages", false);
-  config.eswitch.steering = eswitch.string("steering", "sws");
-  if (config.eswitch.steering != "sws" && config.eswitch.steering != "hws")
-    eswitch.complain("steering", "must be \"sws\" or \"hws\"");
+  read_ports(eswitch, config.eswitch);
+  if (!is_remote) read_engine(eswitch, config.eswitch);
 }
 
 std::optional<host::PciAddress> read_address(Section& section, const std::string& key,
@@ -168,7 +149,7 @@ Result<Config> parse_config(const std::string& text, const std::string& name) {
   check_sections(
       *root, {"api", "underlay", "eswitch", "host", "agent", "qemu", "attach", "completions", "log"}, error);
   read_api(*root, config, error);
-  read_underlay(*root, config, error);
+  config.underlay = read_underlay(*root, error);
   read_eswitch(*root, config, error);
   read_qemu(*root, config, error);
   read_rest(*root, config, error);

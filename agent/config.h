@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/error.h"
-#include "base/ip_address.h"
+#include "base/eswitch_config.h"
 #include "base/log.h"
 #include "host/hotplug/slot_provider.h"
 #include "host/hotplug/virtnet_provider.h"
@@ -25,20 +25,12 @@ struct Config {
     std::filesystem::path trusted_ca;
     std::string trust_domain;
   } api;
-  struct UnderlayConfig {
-    std::string device;  // netdev of the uplink
-    IpAddress vtep;      // an address of that device
-  } underlay;
-  struct EswitchConfig {
+  UnderlayConfig underlay;
+  // Hugepages and steering are berth-eswitchd's own where that holds it.
+  struct Eswitch : EswitchConfig {
     std::string kind = "embedded";  // or "remote": berth-eswitchd holds it
     std::filesystem::path socket;   // of berth-eswitchd; only "remote"
-    std::uint16_t functions = 0;
-    std::size_t max_rules = 0;             // that the eSwitch can hold; 0: not known
-    std::uint16_t unbacked_functions = 0;  // for measurements: VMs attached there get no packets
-    std::filesystem::path socket_dir;
-    bool hugepages = false;
-    // Which of mlx5's engines the rules are made for: "sws" (synchronous rte_flow) or "hws" (templates).
-    std::string steering = "sws";
+    std::size_t max_rules = 0;      // that the eSwitch can hold; 0: not known
   } eswitch;
   struct Host {
     std::string functions = "vhost-user";   // or "vf": PCI functions of this host

@@ -8,10 +8,11 @@
 #include "agent/state_db.h"
 #include "agent/underlay_tracker.h"
 #include "base/log.h"
+#include "base/main_loop.h"
 #include "dataplane/dpdk/embedded_eswitch.h"
 #include "dataplane/pipeline.h"
 #include "dataplane/remote/remote_eswitch.h"
-#include "dataplane/rule.h"
+#include "dataplane/wire_numbers.h"
 #include "host/netlink/link.h"
 #include "host/netlink/neighbours.h"
 #include "host/netlink/netlink_channel.h"
@@ -35,9 +36,7 @@
 #include <utility>
 
 #include <CLI/CLI.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 
 namespace berth {
 namespace {
@@ -94,13 +93,7 @@ std::vector<host::Function> make_functions(const agent::Config& config) {
 }
 
 Result<std::unique_ptr<EmbeddedEswitch>> open_embedded(const agent::Config& config) {
-  const auto options =
-      dataplane::dpdk::prepare_ports({.device = config.underlay.device,
-                                      .functions = config.eswitch.functions,
-                                      .unbacked_functions = config.eswitch.unbacked_functions,
-                                      .socket_dir = config.eswitch.socket_dir,
-                                      .use_hugepages = config.eswitch.hugepages,
-                                      .steering = dataplane::dpdk::steering_called(config.eswitch.steering)});
+  const auto options = dataplane::dpdk::prepare_ports(config.underlay, config.eswitch);
   if (!options) return pass(options);
   return EmbeddedEswitch::open_soft(*options);
 }
@@ -193,8 +186,7 @@ class Daemon {
  public:
   Daemon(asio::io_context& io, const agent::Config& config, const host::LinkState& uplink,
          dataplane::Eswitch& eswitch, agent::StateDb& state, host::Neighbours& neighbours)
-      : io_(io),
-        config_(config),
+      : config_(config),
         uplink_(uplink),
         eswitch_(eswitch),
         state_(state),
@@ -230,7 +222,7 @@ class Daemon {
   Task<void> run(RemoteEswitch* remote) {
     if (remote != nullptr) holder_.spawn("rule holder", remote->run());
     const auto ready = co_await start(remote);
-    if (ready) co_await wait_for_signal();
+    if (ready) co_await wait_for_stop_signal();
     log_event(LogLevel::kInfo, "stopping");
     tasks_.cancel();
     co_await tasks_.join();
@@ -304,12 +296,6 @@ class Daemon {
     return server_.listen();
   }
 
-  asio::awaitable<void> wait_for_signal() {
-    asio::signal_set signals(io_, SIGINT, SIGTERM);
-    (void)co_await signals.async_wait(kAsTuple);
-  }
-
-  asio::io_context& io_;
   const agent::Config& config_;
   const host::LinkState& uplink_;
   dataplane::Eswitch& eswitch_;
@@ -354,14 +340,7 @@ Result<void> serve(const agent::Config& config) {
   const auto neighbours = host::Neighbours::open(io.get_executor());
   if (!neighbours) return pass(neighbours);
   Daemon daemon(io, config, *uplink, eswitch, *state, **neighbours);
-  std::optional<Result<void>> outcome;
-  asio::co_spawn(io, daemon.run(remote ? &*remote : nullptr),
-                 [&outcome](const std::exception_ptr& thrown, Result<void> result) {
-                   if (thrown) std::rethrow_exception(thrown);
-                   outcome = std::move(result);
-                 });
-  io.run();
-  return outcome.value();
+  return run_to_end(io, daemon.run(remote ? &*remote : nullptr));
 }
 
 }  // namespace

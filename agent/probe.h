@@ -2,10 +2,10 @@
 // counts in, a verdict out; prober.h does it. docs/probe.md says what this proves and what it cannot.
 //
 // For each address of the VM, four frames, none of which has any business outside this host:
-//   from the VM          the VM to itself: admit, egress policy, its own mapping, ingress policy, deliver
-//   from the wire        in a tunnel with the VPC's VNI to the VM: terminate, inner MAC, ingress policy,
-//   deliver spoofed              as the first, from an address that is not the VM's: must end in admit with a
-//   foreign VNI   as the second, with a VNI that no VPC of this host has: must not reach the VM
+//   from the VM: the VM to itself. Admit, egress policy, its own mapping, ingress policy, deliver
+//   from the wire: in a tunnel with the VPC's VNI, to the VM. Terminate, inner MAC, ingress policy, deliver
+//   spoofed: as the first, from an address that is not the VM's. Must end in admit
+//   with a foreign VNI: as the second, with a VNI that no VPC of this host has. Must not reach the VM
 #pragma once
 
 #include "base/error.h"

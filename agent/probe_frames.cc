@@ -3,6 +3,7 @@
 #include "dataplane/pipeline.h"
 #include "dataplane/slowpath/checksum.h"
 #include "dataplane/slowpath/packet_builder.h"
+#include "dataplane/wire_numbers.h"
 
 #include <span>
 #include <string_view>
@@ -12,8 +13,6 @@ namespace {
 
 using dataplane::slowpath::PacketBuilder;
 
-constexpr std::uint16_t kEtherTypeIpv4 = 0x0800;
-constexpr std::uint16_t kEtherTypeIpv6 = 0x86DD;
 constexpr std::uint8_t kEchoRequest = 8;      // RFC 792
 constexpr std::uint8_t kEchoRequestV6 = 128;  // RFC 4443
 constexpr std::uint16_t kFromPort = 49152;    // the first of those that nobody owns, RFC 6335
@@ -22,10 +21,10 @@ constexpr std::uint16_t kDiscardPort = 9;     // RFC 863
 constexpr std::uint8_t kHopLimit = 1;
 constexpr std::uint32_t kVxlanHasVni = 0x08000000;  // RFC 7348 section 5
 constexpr std::size_t kRoom = 256;
-constexpr std::string_view kText = "berth probe: nobody should ever see this frame";
+constexpr std::string_view kText = "berth probe: rules are proven, nothing to answer";
 
 std::uint16_t ether_type(const IpAddress& ip) {
-  return ip.is_v4() ? kEtherTypeIpv4 : kEtherTypeIpv6;
+  return ip.is_v4() ? dataplane::kEtherTypeIpv4 : dataplane::kEtherTypeIpv6;
 }
 
 std::uint16_t tcp_port(Payload payload) {

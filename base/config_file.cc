@@ -8,6 +8,15 @@
 #include <fmt/format.h>
 
 namespace berth {
+namespace {
+
+// Port ids of a software eSwitch with its backing devices fill DPDK's table of 32 ethdevs: the uplink twice
+// and every function twice.
+constexpr std::int64_t kMaxFunctions = 15;
+// Functions without a device are for measurements only; their digests fit one message of the rule holder.
+constexpr std::int64_t kMaxUnbackedFunctions = 10240;
+
+}  // namespace
 
 Result<std::string> read_config_file(const std::filesystem::path& file) {
   std::ifstream stream(file);
@@ -41,6 +50,34 @@ LogLevel read_log_level(const toml::value& root, Error& first_error) {
   if (level == "error") return LogLevel::kError;
   if (level != "info") log.complain("level", "must be debug, info, warning or error");
   return LogLevel::kInfo;
+}
+
+UnderlayConfig read_underlay(const toml::value& root, Error& first_error) {
+  UnderlayConfig config;
+  Section underlay(root, "underlay", first_error);
+  config.device = underlay.required_string("device");
+  const std::string text = underlay.required_string("vtep");
+  const auto vtep = IpAddress::parse("vtep", text);
+  if (vtep && !vtep->is_multicast() && !vtep->is_unspecified()) {
+    config.vtep = *vtep;
+  } else {
+    underlay.complain("vtep", "must be a unicast address");
+  }
+  return config;
+}
+
+void read_ports(Section& eswitch, EswitchConfig& config) {
+  config.functions = static_cast<std::uint16_t>(eswitch.integer("functions", 4, 1, kMaxFunctions));
+  config.unbacked_functions =
+      static_cast<std::uint16_t>(eswitch.integer("unbacked_functions", 0, 0, kMaxUnbackedFunctions));
+  config.socket_dir = eswitch.required_string("socket_dir");
+}
+
+void read_engine(Section& eswitch, EswitchConfig& config) {
+  config.hugepages = eswitch.boolean("hugepages", false);
+  config.steering = eswitch.string("steering", "sws");
+  if (config.steering != "sws" && config.steering != "hws")
+    eswitch.complain("steering", "must be \"sws\" or \"hws\"");
 }
 
 Section::Section(const toml::value& root, std::string name, Error& first_error)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/eswitch_config.h"
 #include "base/log.h"
 
 #include <cstdint>
@@ -15,12 +16,6 @@
 
 namespace berth {
 
-// Port ids of a software eSwitch with its backing devices fill DPDK's table of 32 ethdevs: the uplink twice
-// and every function twice.
-constexpr std::int64_t kMaxFunctions = 15;
-// Functions without a device are for measurements only; their digests fit one message of the rule holder.
-constexpr std::int64_t kMaxUnbackedFunctions = 10240;
-
 // NOT_FOUND (BAD_CONFIG) when it cannot be read.
 Result<std::string> read_config_file(const std::filesystem::path& file);
 // INVALID_ARGUMENT (BAD_CONFIG).
@@ -30,6 +25,14 @@ void check_sections(const toml::value& root, const std::set<std::string>& known,
 
 // Section "log", which every program has.
 LogLevel read_log_level(const toml::value& root, Error& first_error);
+
+class Section;
+
+// Section "underlay" of the programs that make tunnels.
+UnderlayConfig read_underlay(const toml::value& root, Error& first_error);
+// Of section "eswitch": the ports, and how whoever holds the eSwitch runs it.
+void read_ports(Section& eswitch, EswitchConfig& config);
+void read_engine(Section& eswitch, EswitchConfig& config);
 
 // One table of the file. `first_error` is set, by the time that this is destroyed, when it has no message yet
 // and something is wrong; keys that nobody asked for are wrong.

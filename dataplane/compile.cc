@@ -2,6 +2,7 @@
 #include "dataplane/compile.h"
 
 #include "dataplane/compile_parts.h"
+#include "dataplane/wire_numbers.h"
 
 #include <algorithm>
 

@@ -1,5 +1,6 @@
 // A VPC's stateless policy as rules, one table a direction.
 #include "dataplane/compile_parts.h"
+#include "dataplane/wire_numbers.h"
 
 #include <algorithm>
 #include <tuple>

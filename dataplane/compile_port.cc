@@ -1,5 +1,6 @@
 // The rules of one VM: what it may send, and what leads to it.
 #include "dataplane/compile_parts.h"
+#include "dataplane/wire_numbers.h"
 
 #include <algorithm>
 

@@ -18,13 +18,6 @@
 
 namespace berth::dataplane {
 
-constexpr std::uint16_t kEtherTypeArp = 0x0806;
-constexpr std::uint8_t kProtocolIcmp = 1;
-constexpr std::uint8_t kProtocolTcp = 6;
-constexpr std::uint8_t kProtocolUdp = 17;
-constexpr std::uint8_t kProtocolIcmpv6 = 58;
-constexpr std::uint16_t kVxlanUdpPort = 4789;
-
 // A masked 16-bit number: ranges are expanded to these, because the NIC knows no ranges (HP-12).
 struct PortMask {
   std::uint16_t value = 0;

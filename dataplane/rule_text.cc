@@ -1,5 +1,7 @@
 #include "dataplane/rule_text.h"
 
+#include "dataplane/wire_numbers.h"
+
 #include <bit>
 #include <iterator>
 

@@ -2,10 +2,9 @@
 #pragma once
 
 #include "base/error.h"
-#include "base/ip_address.h"
+#include "base/eswitch_config.h"
 #include "base/log.h"
 
-#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -13,17 +12,8 @@ namespace berth::eswitchd {
 
 struct Config {
   std::filesystem::path socket;  // where berthd connects
-  struct Underlay {
-    std::string device;  // netdev of the wire
-    IpAddress vtep;      // an address of that device
-  } underlay;
-  struct Eswitch {
-    std::uint16_t functions = 0;
-    std::uint16_t unbacked_functions = 0;  // for measurements: VMs attached there get no packets
-    std::filesystem::path socket_dir;
-    bool hugepages = false;
-    std::string steering = "sws";  // or "hws": mlx5's two engines
-  } eswitch;
+  UnderlayConfig underlay;
+  EswitchConfig eswitch;
   LogLevel log_level = LogLevel::kInfo;
 };
 

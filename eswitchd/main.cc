@@ -1,26 +1,24 @@
 // berth-eswitchd, the rule holder: the eSwitch engine in a process of its own, so that the rules and the
 // functions' sockets outlive berthd. Serves dataplane/eswitch.h on a unix socket to this user alone.
 #include "base/log.h"
+#include "base/main_loop.h"
 #include "base/task_group.h"
 #include "dataplane/dpdk/embedded_eswitch.h"
 #include "dataplane/remote/eswitch_service.h"
-#include "dataplane/rule.h"
+#include "dataplane/wire_numbers.h"
 #include "eswitchd/config.h"
 #include "host/vtep_port.h"
 #include "rpc/server.h"
 
 #include <csignal>
 #include <filesystem>
-#include <optional>
 #include <random>
 #include <string>
 #include <unistd.h>
 #include <utility>
 
 #include <CLI/CLI.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 
 namespace berth {
 namespace {
@@ -36,27 +34,19 @@ std::uint64_t make_instance() {
   return std::uint64_t{random()} << 32 | random();
 }
 
-Task<void> serve_until_signal(asio::io_context& io, rpc::Server& server) {
-  TaskGroup tasks(io.get_executor());
+asio::awaitable<void> serve_until_signal(rpc::Server& server) {
+  TaskGroup tasks(co_await asio::this_coro::executor);
   tasks.spawn("rpc server", server.run());
-  asio::signal_set signals(io, SIGINT, SIGTERM);
-  (void)co_await signals.async_wait(kAsTuple);
+  co_await wait_for_stop_signal();
   log_event(LogLevel::kInfo, "stopping");
   tasks.cancel();
   co_await tasks.join();
-  co_return Result<void>();
 }
 
 Result<void> serve(const eswitchd::Config& config) {
   const auto vtep_port = host::VtepPort::claim(config.underlay.vtep, dataplane::kVxlanUdpPort);
   if (!vtep_port) return pass(vtep_port);
-  const auto options =
-      dataplane::dpdk::prepare_ports({.device = config.underlay.device,
-                                      .functions = config.eswitch.functions,
-                                      .unbacked_functions = config.eswitch.unbacked_functions,
-                                      .socket_dir = config.eswitch.socket_dir,
-                                      .use_hugepages = config.eswitch.hugepages,
-                                      .steering = dataplane::dpdk::steering_called(config.eswitch.steering)});
+  const auto options = dataplane::dpdk::prepare_ports(config.underlay, config.eswitch);
   if (!options) return pass(options);
   asio::io_context io(1);  // before the eSwitch, whose control thread resumes coroutines on it
   const auto eswitch = EmbeddedEswitch::open_soft(*options);
@@ -73,14 +63,8 @@ Result<void> serve(const eswitchd::Config& config) {
   if (auto listening = server.listen(); !listening) return listening;
   log_event(LogLevel::kInfo, "ready",
             {{"socket", config.socket.string()}, {"functions", config.eswitch.functions}});
-  std::optional<Result<void>> outcome;
-  asio::co_spawn(io, serve_until_signal(io, server),
-                 [&outcome](const std::exception_ptr& thrown, Result<void> result) {
-                   if (thrown) std::rethrow_exception(thrown);
-                   outcome = std::move(result);
-                 });
-  io.run();
-  return outcome.value();
+  run_to_end(io, serve_until_signal(server));
+  return {};
 }
 
 }  // namespace

@@ -60,19 +60,19 @@ std::filesystem::path function_socket(const std::filesystem::path& socket_dir, s
   return socket_dir / fmt::format("vf{}.sock", index);
 }
 
-Result<SoftEswitchOptions> prepare_ports(const HostPorts& ports) {
+Result<SoftEswitchOptions> prepare_ports(const UnderlayConfig& underlay, const EswitchConfig& eswitch) {
   std::error_code error;
-  std::filesystem::create_directories(ports.socket_dir, error);
+  std::filesystem::create_directories(eswitch.socket_dir, error);
   if (error) {
     return fail(Code::kFailedPrecondition, "SOCKET_DIR",
-                fmt::format("{}: {}", ports.socket_dir.string(), error.message()));
+                fmt::format("{}: {}", eswitch.socket_dir.string(), error.message()));
   }
-  SoftEswitchOptions options{.uplink = af_packet_backing(ports.device),
-                             .unbacked_functions = ports.unbacked_functions,
-                             .use_hugepages = ports.use_hugepages,
-                             .steering = ports.steering};
-  for (std::uint16_t i = 0; i < ports.functions; ++i) {
-    const auto socket = function_socket(ports.socket_dir, i);
+  SoftEswitchOptions options{.uplink = af_packet_backing(underlay.device),
+                             .unbacked_functions = eswitch.unbacked_functions,
+                             .use_hugepages = eswitch.hugepages,
+                             .steering = steering_called(eswitch.steering)};
+  for (std::uint16_t i = 0; i < eswitch.functions; ++i) {
+    const auto socket = function_socket(eswitch.socket_dir, i);
     std::filesystem::remove(socket, error);
     options.functions.push_back(vhost_user_backing(i, socket.string()));
   }

@@ -2,6 +2,7 @@
 // calls), a thread for the slow path, and, for the software eSwitch, a worker thread that forwards packets.
 #pragma once
 
+#include "base/eswitch_config.h"
 #include "dataplane/dpdk/steering_mode.h"
 #include "dataplane/eswitch.h"
 
@@ -24,25 +25,17 @@ Backing vhost_user_backing(std::size_t index, const std::string& socket);
 
 struct SoftEswitchOptions {
   Backing uplink;
-  std::vector<Backing> functions;  // the index is the function's
-  std::uint16_t unbacked_functions = 0;
+  std::vector<Backing> functions;        // the index is the function's
+  std::uint16_t unbacked_functions = 0;  // behind the others; PortState::is_unbacked
   bool use_hugepages = false;
   SteeringMode steering = SteeringMode::kSoftware;
 };
 
-// The software eSwitch's ports as a host's configuration names them.
-struct HostPorts {
-  std::string device;  // netdev of the wire
-  std::uint16_t functions = 0;
-  std::uint16_t unbacked_functions = 0;  // behind the others; PortState::is_unbacked
-  std::filesystem::path socket_dir;
-  bool use_hugepages = false;
-  SteeringMode steering = SteeringMode::kSoftware;
-};
 // Where the VM's side of a function connects.
 std::filesystem::path function_socket(const std::filesystem::path& socket_dir, std::uint16_t index);
-// Makes the folder; sockets of a killed predecessor are removed. FAILED_PRECONDITION (SOCKET_DIR).
-Result<SoftEswitchOptions> prepare_ports(const HostPorts& ports);
+// The software eSwitch as a host's configuration wants it. Makes the folder of the sockets; those of a killed
+// predecessor are removed. FAILED_PRECONDITION (SOCKET_DIR).
+Result<SoftEswitchOptions> prepare_ports(const UnderlayConfig& underlay, const EswitchConfig& eswitch);
 
 class EmbeddedEswitch : public Eswitch {
  public:

@@ -1,6 +1,7 @@
 #include "dataplane/dpdk/lowering.h"
 
 #include "dataplane/pipeline.h"
+#include "dataplane/wire_numbers.h"
 
 #include <algorithm>
 #include <cstring>
@@ -10,8 +11,6 @@
 namespace berth::dataplane::dpdk {
 namespace {
 
-constexpr std::uint16_t kEtherTypeIpv4 = 0x0800;
-constexpr std::uint16_t kEtherTypeIpv6 = 0x86DD;
 constexpr std::uint8_t kVxlanFlagVni = 0x08;  // RFC 7348 section 5: the I flag
 constexpr std::uint8_t kIpv4VersionAndLength = 0x45;
 constexpr std::uint32_t kIpv6Version = 6U << 28;

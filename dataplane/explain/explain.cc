@@ -1,14 +1,12 @@
 #include "dataplane/explain/explain.h"
 
 #include "dataplane/pipeline.h"
+#include "dataplane/wire_numbers.h"
 
 #include <fmt/format.h>
 
 namespace berth::dataplane {
 namespace {
-
-constexpr std::uint16_t kEtherTypeIpv4 = 0x0800;
-constexpr std::uint16_t kEtherTypeIpv6 = 0x86DD;
 
 struct InFlight {
   EswitchPort source;

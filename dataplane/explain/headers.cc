@@ -1,7 +1,7 @@
 #include "dataplane/explain/headers.h"
 
-#include "dataplane/rule.h"
 #include "dataplane/slowpath/wire_reader.h"
+#include "dataplane/wire_numbers.h"
 
 #include <utility>
 
@@ -10,10 +10,6 @@ namespace {
 
 using slowpath::WireReader;
 
-constexpr std::uint16_t kEtherTypeIpv4 = 0x0800;
-constexpr std::uint16_t kEtherTypeIpv6 = 0x86DD;
-constexpr std::uint16_t kEtherTypeVlan = 0x8100;
-constexpr std::uint16_t kEtherTypeServiceVlan = 0x88A8;
 constexpr std::uint8_t kIpv6FragmentHeader = 44;
 constexpr std::uint16_t kMoreFragmentsAndOffset = 0x3FFF;
 constexpr std::uint16_t kFragmentOffset = 0x1FFF;

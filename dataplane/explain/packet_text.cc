@@ -1,6 +1,6 @@
 // Packets as people write them, and back.
 #include "dataplane/explain/headers.h"
-#include "dataplane/rule.h"
+#include "dataplane/wire_numbers.h"
 
 #include <charconv>
 #include <utility>
@@ -10,9 +10,6 @@
 
 namespace berth::dataplane {
 namespace {
-
-constexpr std::uint16_t kEtherTypeIpv4 = 0x0800;
-constexpr std::uint16_t kEtherTypeIpv6 = 0x86DD;
 
 using Words = std::vector<std::string_view>;
 

@@ -1,6 +1,7 @@
 #include "dataplane/slowpath/arp.h"
 
 #include "dataplane/slowpath/packet_builder.h"
+#include "dataplane/wire_numbers.h"
 
 #include <optional>
 

@@ -2,6 +2,7 @@
 
 #include "dataplane/slowpath/dhcpv4_message.h"
 #include "dataplane/slowpath/packet_builder.h"
+#include "dataplane/wire_numbers.h"
 
 #include <array>
 
@@ -45,7 +46,7 @@ class Reply {
     const bool has_address = !request_.client_ip.is_unspecified() && !is_refusal;
     const bool is_broadcast = is_refusal || (!has_address && request_.wants_broadcast());
     packet_.ethernet(is_broadcast ? kBroadcastMac : port_.vm_mac(), port_.gateway_mac(), kEtherTypeIpv4);
-    packet_.ip(port_.v4->gateway, is_broadcast ? kEverybody : port_.v4->ip, kUdp);
+    packet_.ip(port_.v4->gateway, is_broadcast ? kEverybody : port_.v4->ip, kProtocolUdp);
     packet_.udp(kDhcpServerPort, kDhcpClientPort);
   }
 

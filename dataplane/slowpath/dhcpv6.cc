@@ -3,6 +3,7 @@
 #include "dataplane/slowpath/dhcpv6_message.h"
 #include "dataplane/slowpath/dns_name.h"
 #include "dataplane/slowpath/packet_builder.h"
+#include "dataplane/wire_numbers.h"
 
 #include <algorithm>
 
@@ -34,7 +35,7 @@ class Reply {
         std::span<std::uint8_t> buffer)
       : request_(request), port_(port), packet_(buffer), body_(packet_.body()) {
     packet_.ethernet(port.vm_mac(), port.gateway_mac(), kEtherTypeIpv6);
-    packet_.ip(port.gateway_link_local, client, kUdp);
+    packet_.ip(port.gateway_link_local, client, kProtocolUdp);
     packet_.udp(kDhcpv6ServerPort, kDhcpv6ClientPort);
   }
 

@@ -2,6 +2,7 @@
 
 #include "dataplane/slowpath/checksum.h"
 #include "dataplane/slowpath/packet_builder.h"
+#include "dataplane/wire_numbers.h"
 
 namespace berth::dataplane::slowpath {
 namespace {

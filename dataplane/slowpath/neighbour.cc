@@ -3,6 +3,7 @@
 #include "dataplane/slowpath/nd_option.h"
 #include "dataplane/slowpath/packet_builder.h"
 #include "dataplane/slowpath/router_advertisement.h"
+#include "dataplane/wire_numbers.h"
 
 #include <algorithm>
 #include <array>
@@ -75,7 +76,7 @@ Answer answer_solicitation(const IpPacket& packet, const PortFacts& port, std::s
   PacketBuilder answer(reply);
   answer.ethernet(is_detection ? kAllNodesMac : port.vm_mac(), port.gateway_mac(), kEtherTypeIpv6);
   answer.ip(is_for_gateway ? target : port.gateway_link_local, is_detection ? all_nodes() : packet.src,
-            kIcmpv6, kNdHopLimit);
+            kProtocolIcmpv6, kNdHopLimit);
   answer.body().u8(nd_type::kNeighbourAdvertisement);
   answer.body().zeros(3);  // code, checksum
   const int flags = (is_for_gateway ? kFlagRouter | kFlagOverride : 0) | (is_detection ? 0 : kFlagSolicited);

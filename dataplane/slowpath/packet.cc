@@ -1,10 +1,13 @@
 #include "dataplane/slowpath/packet.h"
 
 #include "dataplane/slowpath/checksum.h"
+#include "dataplane/wire_numbers.h"
 
 namespace berth::dataplane::slowpath {
 namespace {
 
+// What bridges called a service VLAN before IEEE 802.1ad had a number for it.
+constexpr std::uint16_t kOldServiceVlan = 0x9100;
 constexpr std::size_t kIpv4HeaderBytes = 20;
 constexpr std::size_t kIpv6HeaderBytes = 40;
 constexpr std::size_t kUdpHeaderBytes = 8;
@@ -19,7 +22,7 @@ std::optional<Frame> read_frame(Bytes bytes) {
 }
 
 bool is_vlan_type(std::uint16_t ether_type) {
-  return ether_type == 0x8100 || ether_type == 0x88A8 || ether_type == 0x9100;
+  return ether_type == kEtherTypeVlan || ether_type == kEtherTypeServiceVlan || ether_type == kOldServiceVlan;
 }
 
 std::optional<IpPacket> read_ipv4(Bytes bytes) {
@@ -70,7 +73,7 @@ std::optional<UdpDatagram> read_udp(const IpPacket& packet) {
   if (!reader.is_intact() || length < kUdpHeaderBytes || length > packet.payload.size()) return std::nullopt;
   const bool is_unchecked = sum == 0 && packet.src.is_v4();
   if (!is_unchecked &&
-      (sum == 0 || checksum(packet.src, packet.dst, kUdp, packet.payload.first(length)) != 0)) {
+      (sum == 0 || checksum(packet.src, packet.dst, kProtocolUdp, packet.payload.first(length)) != 0)) {
     return std::nullopt;
   }
   datagram.payload = packet.payload.subspan(kUdpHeaderBytes, length - kUdpHeaderBytes);

@@ -10,12 +10,6 @@
 namespace berth::dataplane::slowpath {
 
 inline constexpr std::size_t kEthernetBytes = 14;
-inline constexpr std::uint16_t kEtherTypeIpv4 = 0x0800;
-inline constexpr std::uint16_t kEtherTypeArp = 0x0806;
-inline constexpr std::uint16_t kEtherTypeIpv6 = 0x86DD;
-inline constexpr std::uint8_t kIcmp = 1;
-inline constexpr std::uint8_t kUdp = 17;
-inline constexpr std::uint8_t kIcmpv6 = 58;
 inline constexpr MacAddress kBroadcastMac{{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}};
 
 struct Frame {

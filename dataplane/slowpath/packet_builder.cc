@@ -2,6 +2,7 @@
 
 #include "dataplane/slowpath/checksum.h"
 #include "dataplane/slowpath/packet.h"
+#include "dataplane/wire_numbers.h"
 
 namespace berth::dataplane::slowpath {
 
@@ -56,13 +57,13 @@ std::size_t PacketBuilder::finish() {
 
 void PacketBuilder::finish_transport(const Ip& ip, std::size_t length) {
   const auto message = writer_.written().subspan(ip.payload_offset);
-  if (ip.protocol == kUdp) {
+  if (ip.protocol == kProtocolUdp) {
     writer_.patch_u16(ip.payload_offset + 4, static_cast<std::uint16_t>(length));
-    const std::uint16_t sum = checksum(ip.src, ip.dst, kUdp, message);
+    const std::uint16_t sum = checksum(ip.src, ip.dst, kProtocolUdp, message);
     writer_.patch_u16(ip.payload_offset + 6, sum == 0 ? 0xFFFF : sum);  // 0 would mean "none" (RFC 768)
-  } else if (ip.protocol == kIcmpv6) {
-    writer_.patch_u16(ip.payload_offset + 2, checksum(ip.src, ip.dst, kIcmpv6, message));
-  } else if (ip.protocol == kIcmp) {
+  } else if (ip.protocol == kProtocolIcmpv6) {
+    writer_.patch_u16(ip.payload_offset + 2, checksum(ip.src, ip.dst, kProtocolIcmpv6, message));
+  } else if (ip.protocol == kProtocolIcmp) {
     writer_.patch_u16(ip.payload_offset + 2, checksum(message));
   }
 }

@@ -2,7 +2,7 @@
 //
 //   PacketBuilder reply(buffer);
 //   reply.ethernet(vm, gateway, kEtherTypeIpv6);
-//   reply.ipv6(gateway_ip, vm_ip, kIcmpv6, 255);
+//   reply.ipv6(gateway_ip, vm_ip, kProtocolIcmpv6, 255);
 //   reply.body().u8(136); ...
 //   return reply.finish();
 #pragma once

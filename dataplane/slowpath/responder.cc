@@ -9,6 +9,7 @@
 #include "dataplane/slowpath/neighbour.h"
 #include "dataplane/slowpath/router_advertisement.h"
 #include "dataplane/slowpath/too_big.h"
+#include "dataplane/wire_numbers.h"
 
 #include <utility>
 
@@ -22,8 +23,8 @@ constexpr std::size_t kMinIcmpBytes = 4;
 Answer answer_ipv4(const Frame& frame, const PortFacts& port, std::span<std::uint8_t> reply) {
   const auto packet = read_ipv4(frame.payload);
   if (!packet) return Answer::silent(Outcome::kMalformed);
-  if (packet->protocol == kIcmp) return answer_echo_v4(frame, *packet, port, reply);
-  if (packet->protocol != kUdp) return Answer::silent(Outcome::kNotForUs);
+  if (packet->protocol == kProtocolIcmp) return answer_echo_v4(frame, *packet, port, reply);
+  if (packet->protocol != kProtocolUdp) return Answer::silent(Outcome::kNotForUs);
   if (packet->is_fragment) return Answer::silent(Outcome::kUnsupported);
   const auto datagram = read_udp(*packet);
   if (!datagram) return Answer::silent(Outcome::kMalformed);
@@ -33,7 +34,7 @@ Answer answer_ipv4(const Frame& frame, const PortFacts& port, std::span<std::uin
 Answer answer_icmpv6(const Frame& frame, const IpPacket& packet, const PortFacts& port,
                      std::span<std::uint8_t> reply) {
   if (packet.payload.size() < kMinIcmpBytes ||
-      checksum(packet.src, packet.dst, kIcmpv6, packet.payload) != 0) {
+      checksum(packet.src, packet.dst, kProtocolIcmpv6, packet.payload) != 0) {
     return Answer::silent(Outcome::kMalformed);
   }
   const std::uint8_t type = packet.payload[0];
@@ -46,9 +47,9 @@ Answer answer_ipv6(const Frame& frame, const PortFacts& port, std::span<std::uin
   constexpr std::uint8_t kFragmentHeader = 44;
   const auto packet = read_ipv6(frame.payload);
   if (!packet) return Answer::silent(Outcome::kMalformed);
-  if (packet->protocol == kIcmpv6) return answer_icmpv6(frame, *packet, port, reply);
+  if (packet->protocol == kProtocolIcmpv6) return answer_icmpv6(frame, *packet, port, reply);
   if (packet->protocol == kFragmentHeader) return Answer::silent(Outcome::kUnsupported);
-  if (packet->protocol != kUdp) return Answer::silent(Outcome::kNotForUs);
+  if (packet->protocol != kProtocolUdp) return Answer::silent(Outcome::kNotForUs);
   const auto datagram = read_udp(*packet);
   if (!datagram) return Answer::silent(Outcome::kMalformed);
   return answer_dhcpv6(frame, *packet, *datagram, port, reply);

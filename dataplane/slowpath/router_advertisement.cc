@@ -3,6 +3,7 @@
 #include "dataplane/slowpath/dns_name.h"
 #include "dataplane/slowpath/nd_option.h"
 #include "dataplane/slowpath/packet_builder.h"
+#include "dataplane/wire_numbers.h"
 
 #include <algorithm>
 
@@ -63,7 +64,7 @@ Answer advertise_router(const PortFacts& port, const MacAddress& dst_mac, const 
                         std::span<std::uint8_t> reply) {
   PacketBuilder answer(reply);
   answer.ethernet(dst_mac, port.gateway_mac(), kEtherTypeIpv6);
-  answer.ip(port.gateway_link_local, dst, kIcmpv6, kNdHopLimit);
+  answer.ip(port.gateway_link_local, dst, kProtocolIcmpv6, kNdHopLimit);
   WireWriter& body = answer.body();
   body.u8(nd_type::kRouterAdvertisement);
   body.zeros(3);  // code, checksum

@@ -1,6 +1,7 @@
 #include "dataplane/slowpath/too_big.h"
 
 #include "dataplane/slowpath/packet_builder.h"
+#include "dataplane/wire_numbers.h"
 
 #include <algorithm>
 
@@ -23,15 +24,15 @@ bool is_later_fragment(const IpPacket& packet) {
 bool is_icmp_error(const IpPacket& packet) {
   if (packet.payload.empty()) return false;
   const std::uint8_t type = packet.payload[0];
-  if (packet.protocol == kIcmp && packet.src.is_v4())
+  if (packet.protocol == kProtocolIcmp && packet.src.is_v4())
     return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
-  return packet.protocol == kIcmpv6 && !packet.src.is_v4() && (type < 128 || type == 137);
+  return packet.protocol == kProtocolIcmpv6 && !packet.src.is_v4() && (type < 128 || type == 137);
 }
 
 Answer answer_v4(const IpPacket& packet, const PortFacts& port, std::span<std::uint8_t> reply) {
   PacketBuilder answer(reply);
   answer.ethernet(port.vm_mac(), port.gateway_mac(), kEtherTypeIpv4);
-  answer.ip(port.v4->gateway, packet.src, kIcmp);
+  answer.ip(port.v4->gateway, packet.src, kProtocolIcmp);
   answer.body().u8(kUnreachable);
   answer.body().u8(kFragmentationNeeded);
   answer.body().zeros(4);  // checksum, unused
@@ -43,7 +44,7 @@ Answer answer_v4(const IpPacket& packet, const PortFacts& port, std::span<std::u
 Answer answer_v6(const IpPacket& packet, const PortFacts& port, std::span<std::uint8_t> reply) {
   PacketBuilder answer(reply);
   answer.ethernet(port.vm_mac(), port.gateway_mac(), kEtherTypeIpv6);
-  answer.ip(port.v6->gateway, packet.src, kIcmpv6);
+  answer.ip(port.v6->gateway, packet.src, kProtocolIcmpv6);
   answer.body().u8(kPacketTooBig);
   answer.body().zeros(3);  // code, checksum
   answer.body().u32(port.answers.mtu_bytes);

@@ -1,7 +1,8 @@
 #include "host/pci/pci_tree.h"
 
+#include "host/parse_number.h"
+
 #include <algorithm>
-#include <charconv>
 #include <fstream>
 
 #include <fmt/format.h>
@@ -17,15 +18,6 @@ std::string read_line(const fs::path& file) {
   std::string line;
   std::getline(stream, line);
   return line;
-}
-
-template <typename Number>
-std::optional<Number> parse_number(std::string_view text, int base) {
-  if (base == 16 && text.starts_with("0x")) text.remove_prefix(2);
-  Number number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
 }
 
 template <typename Number>

@@ -1,7 +1,8 @@
 #include "host/topology/topology.h"
 
+#include "host/parse_number.h"
+
 #include <algorithm>
-#include <charconv>
 #include <fstream>
 #include <iterator>
 #include <string_view>
@@ -29,15 +30,6 @@ std::string read_text(const fs::path& file) {
   std::string text = read_bytes(file, kMaxTextBytes);
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
   return text;
-}
-
-template <typename Number>
-std::optional<Number> parse_number(std::string_view text, int base) {
-  if (base == 16 && text.starts_with("0x")) text.remove_prefix(2);
-  Number number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
 }
 
 std::uint16_t read_id(const fs::path& file) {

@@ -1,6 +1,7 @@
 #include "tests/bench/bench_pipeline.h"
 
 #include "dataplane/compile.h"
+#include "dataplane/wire_numbers.h"
 #include "tests/unit/soft/packet.h"
 
 #include <algorithm>

@@ -9,12 +9,12 @@
 #include "dataplane/soft/switch_port.h"
 #include "tests/bench/bench_pipeline.h"
 #include "tests/bench/ovs_comparison.h"
+#include "tests/fakes/test_folder.h"
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
-#include <filesystem>
 #include <fstream>
 #include <stdexcept>
 #include <string>
@@ -172,13 +172,12 @@ int run(const std::vector<std::string>& words) {
   const std::string& what = words[0];
   const auto flows = static_cast<std::uint32_t>(std::stoul(words[1]));
   const double seconds = words.size() > 2 ? std::stod(words[2]) : 3;
-  const std::string pcap =
-      std::filesystem::temp_directory_path() / ("berth-bench-" + std::to_string(getpid()) + ".pcap");
+  const testing::TestFolder folder("bench");
+  const std::string pcap = folder / "packets.pcap";
   write_pcap(pcap, what == "decap" ? decap_packets(flows) : encap_packets(flows));
   start_eal(flows);
   const Measured measured = what == "source" ? Measured{measure_source(pcap, flows, seconds), 1}
                                              : measure_switch(what == "encap", pcap, flows, seconds);
-  std::filesystem::remove(pcap);
   std::printf("{\"case\":\"%s\",\"flows\":%u,\"ns_per_packet\":%.1f,\"delivered\":%.4f}\n", what.c_str(),
               flows, measured.nanoseconds, measured.delivered);
   return measured.delivered > 0.999 ? 0 : 1;

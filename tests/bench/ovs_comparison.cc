@@ -1,6 +1,7 @@
 #include "tests/bench/ovs_comparison.h"
 
 #include "tests/bench/bench_pipeline.h"
+#include "tests/fakes/test_folder.h"
 
 #include <algorithm>
 #include <array>
@@ -92,15 +93,7 @@ std::string number(std::optional<double> value) {
 class Comparison {
  public:
   explicit Comparison(bool has_ovs)
-      : has_ovs_(has_ovs),
-        self_(std::filesystem::read_symlink("/proc/self/exe")),
-        pcap_(std::filesystem::temp_directory_path() / ("berth-ovs-" + std::to_string(getpid()) + ".pcap")) {}
-  ~Comparison() {
-    std::error_code gone;
-    std::filesystem::remove(pcap_, gone);
-  }
-  Comparison(const Comparison&) = delete;
-  Comparison& operator=(const Comparison&) = delete;
+      : has_ovs_(has_ovs), self_(std::filesystem::read_symlink("/proc/self/exe")) {}
 
   // `rules` is how many rules Open vSwitch has for encapsulation. `field` goes into the names of the figures.
   void measure(const std::string& what, std::uint32_t flows, std::uint32_t rules, const std::string& field) {
@@ -139,7 +132,8 @@ class Comparison {
 
   const bool has_ovs_;
   const std::string self_;
-  const std::string pcap_;
+  const testing::TestFolder folder_{"ovs"};
+  const std::string pcap_ = folder_ / "packets.pcap";
   std::string json_;
   bool is_complete_ = true;
 };

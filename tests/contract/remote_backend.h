@@ -6,8 +6,8 @@
 #include "dataplane/remote/remote_eswitch.h"
 #include "rpc/server.h"
 #include "tests/fakes/run_task.h"
+#include "tests/fakes/test_folder.h"
 
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <unistd.h>
@@ -21,7 +21,8 @@ class RemoteBackend {
   RemoteBackend(asio::io_context& io, dataplane::Eswitch& held, std::string name)
       : io_(io),
         held_(held),
-        socket_(std::filesystem::temp_directory_path() / fmt::format("berth-{}-{}.sock", name, ::getpid())),
+        folder_(name),
+        socket_(folder_ / "eswitch.sock"),
         client(io.get_executor(), socket_, ::getuid()),
         client_tasks_(io.get_executor()) {
     start_holder(1000);
@@ -77,6 +78,7 @@ class RemoteBackend {
 
   asio::io_context& io_;
   dataplane::Eswitch& held_;
+  TestFolder folder_;
   std::string socket_;
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<dataplane::remote::EswitchService> service_;

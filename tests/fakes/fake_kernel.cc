@@ -1,9 +1,7 @@
 #include "tests/fakes/fake_kernel.h"
 
-#include <atomic>
 #include <cerrno>
 #include <fstream>
-#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -14,16 +12,6 @@ namespace fs = std::filesystem;
 using host::kernel_error;
 using host::PciAddress;
 using host::Uevent;
-
-fs::path make_root() {
-  static std::atomic<int> count = 0;
-  const fs::path root = fs::temp_directory_path() / fmt::format("berth-kernel-{}-{}", ::getpid(), ++count);
-  fs::remove_all(root);
-  for (const char* folder : {"sys/bus/pci/devices", "sys/bus/pci/drivers/vfio-pci", "sys/bus/pci/slots",
-                             "sys/kernel/iommu_groups", "sys/devices/pci0000:00", "dev/vfio"})
-    fs::create_directories(root / folder);
-  return root;
-}
 
 void put(const fs::path& file, const std::string& text) {
   std::ofstream(file, std::ios::binary | std::ios::trunc) << text;
@@ -40,13 +28,12 @@ bool ends_with(const fs::path& file, const std::string& ending) {
 
 }  // namespace
 
-FakeKernel::FakeKernel() : root(make_root()) {
+FakeKernel::FakeKernel() {
+  for (const char* folder : {"sys/bus/pci/devices", "sys/bus/pci/drivers/vfio-pci", "sys/bus/pci/slots",
+                             "sys/kernel/iommu_groups", "sys/devices/pci0000:00", "dev/vfio"})
+    fs::create_directories(root / folder);
   put(root / "sys/bus/pci/drivers_probe", "");
   put(root / "dev/vfio/vfio", "");
-}
-
-FakeKernel::~FakeKernel() {
-  fs::remove_all(root);
 }
 
 void FakeKernel::add(const Device& device) {

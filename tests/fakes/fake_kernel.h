@@ -8,6 +8,7 @@
 #include "host/pci/kernel_files.h"
 #include "host/pci/pci_events.h"
 #include "host/pci/pci_tree.h"
+#include "tests/fakes/test_folder.h"
 
 #include <condition_variable>
 #include <filesystem>
@@ -41,7 +42,6 @@ class FakeKernel : public host::KernelFiles {
   };
 
   FakeKernel();
-  ~FakeKernel() override;
 
   // A device that is there from the start, with its driver.
   void add(const Device& device);
@@ -88,7 +88,7 @@ class FakeKernel : public host::KernelFiles {
   Result<std::string> read(const std::filesystem::path& file, std::size_t most) override;
   Result<void> try_open(const std::filesystem::path& file) override;
 
-  const std::filesystem::path root;
+  const TestFolder root{"kernel"};
 
  private:
   using Lock = std::unique_lock<std::mutex>;

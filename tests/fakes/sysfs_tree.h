@@ -9,6 +9,8 @@
 // config=64: no more of its configuration space can be read (else 4096 bytes).
 #pragma once
 
+#include "tests/fakes/test_folder.h"
+
 #include <array>
 #include <cstdint>
 #include <filesystem>
@@ -17,7 +19,6 @@
 #include <optional>
 #include <sstream>
 #include <stdexcept>
-#include <stdlib.h>
 #include <string>
 #include <vector>
 
@@ -39,11 +40,8 @@ class SysfsTree {
       above.push_back(add(above, line.substr(indent)));
     }
   }
-  ~SysfsTree() { std::filesystem::remove_all(root_); }
-  SysfsTree(const SysfsTree&) = delete;
-  SysfsTree& operator=(const SysfsTree&) = delete;
 
-  const path& root() const { return root_; }
+  const path& root() const { return root_.path(); }
   path device(const std::string& address) const { return root_ / "sys/bus/pci/devices" / address; }
   void write(const path& file, const std::string& text) const {
     std::filesystem::create_directories((root_ / file).parent_path());
@@ -51,11 +49,6 @@ class SysfsTree {
   }
 
  private:
-  static path make_root() {
-    std::string pattern = "/tmp/berth-sysfs-XXXXXX";
-    return ::mkdtemp(pattern.data());
-  }
-
   path add(const std::vector<path>& above, const std::string& line) {
     std::istringstream words(line);
     std::string name;
@@ -133,7 +126,7 @@ class SysfsTree {
         .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   }
 
-  path root_ = make_root();
+  TestFolder root_{"sysfs"};
   std::string numa_;
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dataplane/compile.h"
+#include "dataplane/wire_numbers.h"
 
 #include <utility>
 #include <vector>

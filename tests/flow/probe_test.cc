@@ -1,5 +1,6 @@
 // The step that proves an attach, on an eSwitch that executes rules, or lies about it.
 #include "agent/probe_frames.h"
+#include "dataplane/wire_numbers.h"
 #include "tests/flow/agent_world.h"
 
 #include <utility>

@@ -1,4 +1,5 @@
 #include "dataplane/explain/explain.h"
+#include "dataplane/wire_numbers.h"
 #include "tests/flow/agent_world.h"
 
 #include <boost/asio/detached.hpp>

@@ -3,9 +3,9 @@
 
 #include "tests/fakes/fake_qemu.h"
 #include "tests/fakes/run_task.h"
+#include "tests/fakes/test_folder.h"
 
 #include <optional>
-#include <unistd.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -36,7 +36,6 @@ class QemuPlugTest : public ::testing::Test {
     run_until_done(io, plug.stop());
     if (qemu) run_until_done(io, qemu->stop());
     qemu.reset();
-    std::filesystem::remove_all(folder);
   }
 
   Result<PlugOutcome> plug_in(VmDevice device) {
@@ -50,14 +49,10 @@ class QemuPlugTest : public ::testing::Test {
   static VmDevice vhost() {
     return {.id = "berth-vf0", .device = VhostUserDevice{"/run/berth/vf0.sock", {{2, 0, 0, 0, 1, 5}}}};
   }
-  static std::filesystem::path make_folder() {
-    std::string pattern = "/tmp/berth-plug-XXXXXX";
-    return mkdtemp(pattern.data());
-  }
   std::string socket() const { return (folder / "vm-7.sock").string(); }
 
   const VmId vm = VmId::trusted("vm-7");
-  const std::filesystem::path folder = make_folder();
+  const TestFolder folder{"plug"};
   asio::io_context io;
   QemuPlug plug{io.get_executor(),
                 {.monitor = (folder / "{vm}.sock").string(),

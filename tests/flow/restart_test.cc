@@ -1,9 +1,9 @@
 // berthd dies and comes back: on a state database on the disk, beside an eSwitch that has gone on without it.
 #include "tests/fakes/intents.h"
+#include "tests/fakes/test_folder.h"
 #include "tests/flow/agent_world.h"
 
 #include <filesystem>
-#include <unistd.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,10 +17,7 @@ using ::testing::ElementsAre;
 
 // What outlives a process: the disk, the eSwitch and the functions.
 struct Host {
-  Host() { std::filesystem::remove_all(folder); }
-  ~Host() { std::filesystem::remove_all(folder); }
-  std::filesystem::path folder =
-      std::filesystem::temp_directory_path() / fmt::format("berth-restart-{}", ::getpid());
+  TestFolder folder{"restart"};
   FakeEswitch eswitch{AgentWorld::kFunctions};
   FakeDriver driver;
 };
@@ -29,7 +26,7 @@ struct Host {
 class Life {
  public:
   explicit Life(Host& host)
-      : state(agent::StateDb::open(host.folder).value()),
+      : state(agent::StateDb::open(host.folder.path()).value()),
         agent(io.get_executor(), host.eswitch, host.driver, AgentWorld::make_functions(), state,
               {.underlay = {.vtep = ip("192.0.2.1"), .mac = mac("02:00:00:00:ff:01")},
                .vpc_wait = std::chrono::milliseconds(0),
@@ -238,7 +235,7 @@ TEST(Restart, AnEmptyStateBesideVmsRulesIsRefused) {
     Life(host).set_up();
   }
   const auto rules = host.eswitch.rules;
-  std::filesystem::remove_all(host.folder);
+  std::filesystem::remove_all(host.folder.path());
   Life life(host);
   const auto started = life.start();
   ASSERT_FALSE(started);

@@ -10,6 +10,7 @@
 #include "tests/fakes/fake_kernel.h"
 #include "tests/fakes/fake_vms.h"
 #include "tests/fakes/intents.h"
+#include "tests/fakes/test_folder.h"
 #include "tests/flow/agent_world.h"
 
 #include <filesystem>
@@ -19,6 +20,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
@@ -48,13 +50,13 @@ struct VfHost {
     kernel->add({.address = kGpu, .class_code = 0x030200, .host_driver = "", .group = 2});
     kernel->add({.address = kGpuSound, .class_code = 0x040300, .host_driver = "", .group = 2});
     kernel->add({.address = kDrive, .class_code = 0x010802, .host_driver = "nvme", .group = 3});
-    std::filesystem::remove_all(state_folder);
     std::filesystem::create_directories(kernel->root / "proc/self");
     std::ofstream(kernel->root / "proc/self/mountinfo") << "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n";
   }
   ~VfHost() {
     kernel->let_go();
-    std::filesystem::remove_all(state_folder);
+    // Threads that hung there hold it a moment longer; its folder goes with the last of them.
+    while (kernel.use_count() > kOurs) std::this_thread::yield();
   }
   VfHost(const VfHost&) = delete;
   VfHost& operator=(const VfHost&) = delete;
@@ -65,7 +67,10 @@ struct VfHost {
   FakeVms vms{kernel};
   FakeAttributes attributes;
   FakeEswitch eswitch{kVfs};
-  std::filesystem::path state_folder = kernel->root.string() + "-state";
+  const TestFolder state_folder{"vf-state"};
+
+ private:
+  static constexpr long kOurs = 2;  // `kernel` and what `vms` has of it
 };
 
 class VfLife {
@@ -77,7 +82,7 @@ class VfLife {
       : host(on),
         deadlines(deadlines_of_kernel),
         make_provider(std::move(other)),
-        state(agent::StateDb::open(on.state_folder).value()) {
+        state(agent::StateDb::open(on.state_folder.path()).value()) {
     host.kernel->set_listener(
         [this](host::Uevent event) { asio::post(io, [this, event] { events.take(event); }); });
   }

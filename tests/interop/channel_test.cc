@@ -1,10 +1,10 @@
 // The channel as a client that has to live with its servers: several endpoints, back-off, refusals.
 #include "rpc/net/link.h"
 #include "rpc/net/tls_engine.h"
+#include "tests/fakes/test_folder.h"
 #include "tests/interop/loopback.h"
 
 #include <arpa/inet.h>
-#include <filesystem>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,7 +15,30 @@ namespace berth::test {
 namespace {
 
 using rpc::Channel;
-namespace fs = std::filesystem;
+
+// Listens, and never accepts.
+class SilentListener {
+ public:
+  explicit SilentListener(int backlog) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    address_.sin_family = AF_INET;
+    address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    auto* where = reinterpret_cast<sockaddr*>(&address_);
+    socklen_t size = sizeof(address_);
+    EXPECT_EQ(::bind(fd_, where, size), 0);
+    EXPECT_EQ(::listen(fd_, backlog), 0);
+    EXPECT_EQ(::getsockname(fd_, where, &size), 0);
+  }
+  ~SilentListener() { ::close(fd_); }
+  SilentListener(const SilentListener&) = delete;
+  SilentListener& operator=(const SilentListener&) = delete;
+
+  const sockaddr* address() const { return reinterpret_cast<const sockaddr*>(&address_); }
+  std::string endpoint() const { return "127.0.0.1:" + std::to_string(ntohs(address_.sin_port)); }
+
+ private:
+  int fd_;
+  sockaddr_in address_{};
+};
 
 TEST(Channel, TriesItsEndpointsInOrder) {
   Loopback loop;
@@ -39,7 +62,8 @@ TEST(Channel, ACallMayWaitForTheServerToCome) {
   Loopback loop;
   auto options = loop.channel_options();
   options.backoff_first = 10ms;
-  const auto path = fs::temp_directory_path() / ("berth-late-" + std::to_string(::getpid()) + ".sock");
+  const testing::TestFolder folder("late");
+  const auto path = folder / "rpc.sock";
   Loopback late({}, "unix:" + path.string());
   options.endpoints = {"unix:" + path.string()};
   std::optional<Result<std::string>> outcome;
@@ -67,21 +91,13 @@ TEST(Channel, AWaitingCallEndsAtItsDeadline) {
 TEST(Channel, AMuteServerIsGivenUp) {
   asio::io_context io;
   Loopback loop;
-  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
-  ASSERT_EQ(::listen(listener, 5), 0);
-  ASSERT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const SilentListener listener(5);
   auto options = loop.channel_options();
-  options.endpoints = {"127.0.0.1:" + std::to_string(ntohs(address.sin_port))};
+  options.endpoints = {listener.endpoint()};
   options.limits.handshake = 100ms;
   const auto outcome = call_once(loop, options);
   EXPECT_EQ(outcome.error().code, Code::kUnavailable);
   EXPECT_EQ(outcome.error().reason, "HANDSHAKE_TIMEOUT");
-  ::close(listener);
 }
 
 // A server that refuses its first calls and answers the others with an empty message.
@@ -244,21 +260,14 @@ TEST(Channel, BacksOffBetweenAttempts) {
 
 TEST(Channel, AnAddressThatDoesNotAnswerIsGivenUp) {
   Loopback loop;
-  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
-  ASSERT_EQ(::listen(listener, 0), 0);
-  ASSERT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const SilentListener listener(0);
   std::vector<int> waiting;  // fill the backlog: the kernel drops what comes after
   for (int i = 0; i < 3; ++i) {
     waiting.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
-    (void)::connect(waiting.back(), reinterpret_cast<sockaddr*>(&address), size);
+    (void)::connect(waiting.back(), listener.address(), sizeof(sockaddr_in));
   }
   auto options = loop.channel_options();
-  options.endpoints = {"127.0.0.1:" + std::to_string(ntohs(address.sin_port))};
+  options.endpoints = {listener.endpoint()};
   options.connect_timeout = 100ms;
   const auto begun = std::chrono::steady_clock::now();
   const auto outcome = call_once(loop, options);
@@ -266,7 +275,6 @@ TEST(Channel, AnAddressThatDoesNotAnswerIsGivenUp) {
   EXPECT_EQ(outcome.error().code, Code::kUnavailable);
   EXPECT_EQ(outcome.error().reason, "CONNECT_TIMEOUT");
   for (const int fd : waiting) ::close(fd);
-  ::close(listener);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 // What happens to connections rather than calls: deadlines, limits, certificates, reconnecting.
+#include "tests/fakes/test_folder.h"
 #include "tests/interop/loopback.h"
 
 #include <arpa/inet.h>
@@ -137,7 +138,8 @@ TEST(Connection, ADrainIsBounded) {
 }
 
 TEST(Connection, UnixSocketsAndIpv6Serve) {
-  const auto path = fs::temp_directory_path() / ("berth-" + std::to_string(::getpid()) + ".sock");
+  const testing::TestFolder folder("unix");
+  const auto path = folder / "rpc.sock";
   for (const std::string& listen : {"unix:" + path.string(), std::string("[::1]:0")}) {
     Loopback loop({}, listen);
     loop.serve();
@@ -159,16 +161,14 @@ TEST(Connection, NamesAreResolved) {
 // A folder with a copy of the server's files, to be changed while it runs.
 struct MovableFiles {
   MovableFiles() {
-    fs::create_directories(folder);
     put("server");
     fs::copy_file(certificates() / "ca.crt", files.trusted_ca, fs::copy_options::overwrite_existing);
   }
-  ~MovableFiles() { fs::remove_all(folder); }
   void put(const std::string& name) {
     fs::copy_file(certificates() / (name + ".crt"), files.certificate, fs::copy_options::overwrite_existing);
     fs::copy_file(certificates() / (name + ".key"), files.private_key, fs::copy_options::overwrite_existing);
   }
-  fs::path folder = fs::temp_directory_path() / ("berth-tls-" + std::to_string(::getpid()));
+  const testing::TestFolder folder{"tls"};
   rpc::TlsFiles files{
       .certificate = folder / "tls.crt", .private_key = folder / "tls.key", .trusted_ca = folder / "ca.crt"};
 };

@@ -1,11 +1,11 @@
 // Our channel drives a real etcd (Debian etcd-server, grpc-go inside) over mutual TLS: KV, Txn, Lease,
 // Watch.
+#include "tests/fakes/test_folder.h"
 #include "tests/interop/etcd.pb.h"
 #include "tests/interop/loopback.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <filesystem>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -34,14 +34,13 @@ std::uint16_t free_port() {
 
 class EtcdProcess {
  public:
-  EtcdProcess()
-      : folder_(std::filesystem::temp_directory_path() / ("berth-etcd-" + std::to_string(::getpid()))) {
+  EtcdProcess() {
     const auto certs = certificates().string();
     const auto client = "https://127.0.0.1:" + std::to_string(port);
     const auto peer = "http://127.0.0.1:" + std::to_string(free_port());
     const std::vector<std::string> arguments = {kEtcd,
                                                 "--data-dir",
-                                                folder_.string(),
+                                                folder_.path().string(),
                                                 "--log-level",
                                                 "error",
                                                 "--listen-client-urls",
@@ -76,12 +75,11 @@ class EtcdProcess {
   ~EtcdProcess() {
     ::kill(pid_, SIGKILL);
     ::waitpid(pid_, nullptr, 0);
-    std::filesystem::remove_all(folder_);
   }
   const std::uint16_t port = free_port();
 
  private:
-  std::filesystem::path folder_;
+  testing::TestFolder folder_{"etcd"};
   pid_t pid_;
 };
 
@@ -189,7 +187,7 @@ asio::awaitable<void> watch_a_lease_end(Channel& channel) {
   EXPECT_TRUE(revoked && vanished && *vanished && (*vanished)->events(0).type() == etcd::Event::DELETE);
 }
 
-class EtcdTest : public testing::Test {
+class EtcdTest : public ::testing::Test {
  protected:
   void SetUp() override {
     if (!std::filesystem::exists(kEtcd)) GTEST_SKIP() << "SKIPPED: no " << kEtcd << " (Debian etcd-server)";

@@ -2,14 +2,12 @@
 // fails. Exit codes: 0 done, 1 the agent said no or is not there, 2 wrong usage.
 #pragma once
 
+#include "base/main_loop.h"
 #include "rpc/channel.h"
 
 #include <cstdio>
-#include <exception>
-#include <optional>
 #include <string>
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
 namespace berth::ctl {
@@ -33,17 +31,14 @@ int run_command(const Target& target, Command command) {
                                            .tls = {.certificate = target.certificate,
                                                    .private_key = target.private_key,
                                                    .trusted_ca = target.trusted_ca}});
-  std::optional<Result<void>> outcome;
-  const auto whole = [&]() -> asio::awaitable<void> {
-    outcome = co_await command(channel);
+  const auto whole = [&]() -> Task<void> {
+    auto outcome = co_await command(channel);
     co_await channel.close();
+    co_return outcome;
   };
-  asio::co_spawn(io, whole, [](const std::exception_ptr& thrown) {
-    if (thrown) std::rethrow_exception(thrown);
-  });
-  io.run();
-  if (*outcome) return 0;
-  print_error(outcome->error());
+  const auto outcome = run_to_end(io, whole());
+  if (outcome) return 0;
+  print_error(outcome.error());
   return 1;
 }
 

@@ -1,6 +1,7 @@
 // completion-receiver: the VMaaS's end of Berth's completions, for reference and for tests. Confirms a
 // completion when it is on the disk, and prints each operation once.
 #include "base/log.h"
+#include "base/main_loop.h"
 #include "base/task_group.h"
 #include "berth/northbound/v1/completions.pb.h"
 #include "rpc/server.h"
@@ -11,9 +12,7 @@
 #include <string>
 
 #include <CLI/CLI.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 
 namespace berth::receiver {
 namespace {
@@ -35,11 +34,10 @@ Task<v1::DeliverResponse> deliver(CompletionLog& log, v1::DeliverRequest request
   co_return v1::DeliverResponse();
 }
 
-asio::awaitable<void> serve(asio::io_context& io, rpc::Server& server) {
-  TaskGroup tasks(io.get_executor());
+asio::awaitable<void> serve_until_signal(rpc::Server& server) {
+  TaskGroup tasks(co_await asio::this_coro::executor);
   tasks.spawn("rpc server", server.run());
-  asio::signal_set signals(io, SIGINT, SIGTERM);
-  (void)co_await signals.async_wait(kAsTuple);
+  co_await wait_for_stop_signal();
   tasks.cancel();
   co_await tasks.join();
 }
@@ -55,10 +53,7 @@ Result<void> run(const std::string& file, rpc::ServerOptions options) {
       [&log](rpc::Context, v1::DeliverRequest request) { return deliver(*log, std::move(request)); });
   if (const auto listening = server.listen(); !listening) return listening;
   log_event(LogLevel::kInfo, "ready", {{"listen", fmt::format("{}:{}", host, server.port())}});
-  asio::co_spawn(io, serve(io, server), [](const std::exception_ptr& thrown) {
-    if (thrown) std::rethrow_exception(thrown);
-  });
-  io.run();
+  run_to_end(io, serve_until_signal(server));
   return {};
 }
 

@@ -8,23 +8,21 @@ attach_load. The VMs are attached to unbacked functions (docs/bench.md): everyth
 done, and no guest is there. The network part of an attach is what the agent says of it: from the arrival of the
 intent to where its rules have been read back, the journal's write included.
 """
-import argparse
 import json
 import os
 import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from bench_world import (Load, Programs, TrialError, filesystem_of, fsync_milliseconds, go_first,  # noqa: E402
-                         memory_mib, milliseconds, progress, push)
+from bench_world import (Load, TrialError, filesystem_of, fsync_milliseconds, go_first, measure,  # noqa: E402
+                         memory_mib, milliseconds, parser_of, progress, push)
 
-from trial.world import World, what_is_missing  # noqa: E402
+from trial.world import World  # noqa: E402
 
 MAPPINGS = (0, 1000, 100000)
 PRESENT = (0, 1000, 9000)  # attachments that are there before
@@ -84,8 +82,7 @@ class Cell:
 
     def without_journal(self):
         """What the steps took; the journal is written between them."""
-        names = [name for name in self.steps if name != "report"]
-        return [sum(self.steps[name][at] for name in names) for at in range(len(self.alone))]
+        return [sum(micros[at] for micros in self.steps.values()) for at in range(len(self.alone))]
 
     def figures(self):
         found = {**milliseconds(self.alone),
@@ -172,7 +169,7 @@ class Bench:
             return round(max(values) / min(values), 3)
 
         thousand = [seconds for cell in cells for seconds, _ in cell.at_once[1000]]
-        return {"p50_ms": alone["p50_ms"], "p99_ms": alone["p99_ms"],
+        found = {"p50_ms": alone["p50_ms"], "p99_ms": alone["p99_ms"],
                 "seconds_1000": round(statistics.median(thousand), 4),
                 "flat_ratio": spread(statistics.mean(cell.relative) for cell in cells),
                 "flat_ratio_of_plain_medians": spread(statistics.median(cell.alone) for cell in cells),
@@ -185,40 +182,16 @@ class Bench:
                 "load_average": round(os.getloadavg()[0], 1), "berthd_mib": self.memory,
                 "cells": [{"mappings": mappings, "attachments": present, **cell.figures()}
                           for (mappings, present), cell in self.cells.items()]}
+        return {**found, **self.ask_ovn()} if self.options.vs else found
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="one object on standard output")
+    parser = parser_of(__doc__)
     parser.add_argument("--most", type=int, default=PRESENT[-1], help="attachments present at most (%(default)s)")
     parser.add_argument("--vs", choices=["ovn"], help="and the same job with OVN")
     parser.add_argument("--remote", action="store_true", help="with the eSwitch in berth-eswitchd")
     parser.add_argument("--mappings", type=int, action="append", help="only with so many (again for more)")
-    parser.add_argument("--state", type=Path, default=Path("/var/tmp"), help="a folder on the disk to be measured")
-    options = parser.parse_args()
-    if missing := what_is_missing():
-        print("SKIPPED: this needs " + "; ".join(missing), file=sys.stderr)
-        return 77
-    go_first(os.getpid())
-    folder = Path(tempfile.mkdtemp(prefix="berth-bench-", dir=options.state))
-    try:
-        bench = Bench(options, Programs(Path(sys.argv[0]).absolute().parent), folder)
-        bench.play()
-        result = bench.result()
-        if options.vs:
-            result = {**result, **bench.ask_ovn()}
-    except TrialError as error:
-        print(f"bench attach: {error}", file=sys.stderr)
-        return 1
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    if options.json:
-        print(json.dumps(result))
-    else:
-        for key, value in result.items():
-            if key != "cells":
-                print(f"{key:20} {value}")
-    return 0
+    return measure("attach", Bench, parser.parse_args())
 
 
 if __name__ == "__main__":

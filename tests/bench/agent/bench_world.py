@@ -1,7 +1,9 @@
 """What the benches attach and restart have in common: a world with a state folder on a real disk, the load
 generator as a child, the machine's other work behind, and figures of a sample."""
+import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -14,12 +16,46 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 from trial.agent import Agent  # noqa: E402
 from trial.process import MARK, TrialError  # noqa: E402
-from trial.world import PEER_VTEP  # noqa: E402
+from trial.world import PEER_VTEP, what_is_missing  # noqa: E402
 
 RAISED_NICE = -10
 FSYNCS = 200
 VPCS = 4
 NEIGHBOUR_WAIT = 2.5  # seconds; the agent asks for a neighbour every second
+
+
+def parser_of(description):
+    """Of the command line, with what each bench takes."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="one object on standard output")
+    parser.add_argument("--state", type=Path, default=Path("/var/tmp"), help="a folder on the disk to be measured")
+    return parser
+
+
+def measure(name, make_bench, options):
+    """Plays a bench and prints its result; returns the exit code. `make_bench` gets the options, the programs and a
+    new folder on the disk of --state."""
+    if missing := what_is_missing():
+        print("SKIPPED: this needs " + "; ".join(missing), file=sys.stderr)
+        return 77
+    go_first(os.getpid())
+    folder = Path(tempfile.mkdtemp(prefix="berth-bench-", dir=options.state))
+    try:
+        bench = make_bench(options, Programs(Path(sys.argv[0]).absolute().parent), folder)
+        bench.play()
+        result = bench.result()
+    except TrialError as error:
+        print(f"bench {name}: {error}", file=sys.stderr)
+        return 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if options.json:
+        print(json.dumps(result))
+    else:
+        for key, value in result.items():
+            if not isinstance(value, list):  # a table is for programs
+                print(f"{key:20} {value}")
+    return 0
 
 
 def progress(text):

@@ -73,13 +73,6 @@ southbound::v1::Vpc make_vpc(std::uint32_t number, std::uint32_t mappings, const
   return vpc;
 }
 
-std::uint64_t micros_of(const v1::Operation& operation, const std::string& step) {
-  for (const v1::Step& one : operation.steps()) {
-    if (one.name() == step) return one.micros();
-  }
-  return 0;
-}
-
 }  // namespace
 
 Load::Load(asio::any_io_executor executor, const LoadOptions& options)
@@ -194,7 +187,7 @@ Task<void> Load::do_job(Job job, rpc::Channel& channel, Outcome& outcome) {
   const v1::Operation& operation = *pending.operation;
   if (operation.has_error()) co_return fail(Code::kInternal, "OPERATION_FAILED", operation.error().message());
   if (job.attachment.empty()) attachments_.push_back(operation.attachment());
-  outcome.network_micros.push_back(operation.total_micros() - micros_of(operation, "report"));
+  outcome.network_micros.push_back(operation.total_micros());
   for (const v1::Step& step : operation.steps()) outcome.step_micros[step.name()].push_back(step.micros());
   co_return Result<void>();
 }

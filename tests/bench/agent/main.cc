@@ -2,6 +2,7 @@
 // line, and answer each with a line of JSON. The benches attach and restart speak with it.
 //
 //   push VPCS MAPPINGS VTEP      attach COUNT IN_FLIGHT      detach COUNT IN_FLIGHT      quit
+#include "base/main_loop.h"
 #include "base/task_group.h"
 #include "tests/bench/agent/load.h"
 
@@ -9,7 +10,6 @@
 #include <sstream>
 #include <unistd.h>
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/read_until.hpp>
@@ -86,10 +86,7 @@ int run(const LoadOptions& options) {
   TaskGroup tasks(io.get_executor());
   int exit_code = 0;
   tasks.spawn("watch", load.watch());
-  asio::co_spawn(io, serve(load, tasks, exit_code), [](const std::exception_ptr& thrown) {
-    if (thrown) std::rethrow_exception(thrown);
-  });
-  io.run();
+  run_to_end(io, serve(load, tasks, exit_code));
   return exit_code;
 }
 

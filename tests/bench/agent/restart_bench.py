@@ -8,22 +8,18 @@ host. Meanwhile berthd is stopped, killed, replaced by another build of itself, 
 there. A frame that does not arrive is lost, whatever the reason. Afterwards berth-eswitchd is started anew, without
 traffic: its rules are gone, and all of them have to be made again.
 """
-import argparse
-import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from bench_world import (VPCS, Load, Programs, TrialError, go_first, memory_mib, progress, push)  # noqa: E402
+from bench_world import VPCS, Load, TrialError, go_first, measure, memory_mib, parser_of, progress, push  # noqa: E402
 from traffic import RATE, Traffic  # noqa: E402
 
-from trial.world import PEER_VTEP, UPLINK, World, mac_of, what_is_missing  # noqa: E402
+from trial.world import PEER_VTEP, UPLINK, World, mac_of  # noqa: E402
 
 MAPPINGS = 100000
 VMS = 5  # they take turns with the four VPCs: the first and the fifth are neighbours
@@ -155,34 +151,12 @@ def version_of(program):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="one object on standard output")
+    parser = parser_of(__doc__)
     parser.add_argument("--mappings", type=int, default=MAPPINGS, help="%(default)s")
     parser.add_argument("--attachments", type=int, default=VMS,
                         help="%(default)s; those beyond are of unbacked functions")
     parser.add_argument("--history", type=int, default=0, help="operations that are over by then; %(default)s")
-    parser.add_argument("--state", type=Path, default=Path("/var/tmp"), help="a folder on the disk of the state")
-    options = parser.parse_args()
-    if missing := what_is_missing():
-        print("SKIPPED: this needs " + "; ".join(missing), file=sys.stderr)
-        return 77
-    go_first(os.getpid())
-    folder = Path(tempfile.mkdtemp(prefix="berth-bench-", dir=options.state))
-    try:
-        bench = Bench(options, Programs(Path(sys.argv[0]).absolute().parent), folder)
-        bench.play()
-        result = bench.result()
-    except TrialError as error:
-        print(f"bench restart: {error}", file=sys.stderr)
-        return 1
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    if options.json:
-        print(json.dumps(result))
-    else:
-        for key, value in result.items():
-            print(f"{key:20} {value}")
-    return 0
+    return measure("restart", Bench, parser.parse_args())
 
 
 if __name__ == "__main__":

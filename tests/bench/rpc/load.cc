@@ -2,6 +2,7 @@
 
 #include "rpc/channel.h"
 #include "tests/bench/rpc/bench.pb.h"
+#include "tests/fakes/run_task.h"
 
 #include <algorithm>
 #include <chrono>
@@ -17,6 +18,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using rpc::Channel;
+using testing::run_until_done;
 using std::chrono_literals::operator""s;
 
 constexpr std::size_t kPayloadBytes = 195;  // 199 on the wire
@@ -48,17 +50,6 @@ void require(const Result<void>& outcome) {
   if (outcome) return;
   std::fprintf(stderr, "bench: %s\n", outcome.error().message.c_str());
   std::exit(1);
-}
-
-// Runs a coroutine to its end.
-void run(asio::io_context& io, asio::awaitable<void> task) {
-  bool ended = false;
-  asio::co_spawn(io, std::move(task), [&](const std::exception_ptr& thrown) {
-    if (thrown) std::rethrow_exception(thrown);
-    ended = true;
-  });
-  io.restart();
-  while (!ended) io.run_one();
 }
 
 asio::awaitable<void> close_all(std::list<Channel>& channels) {
@@ -111,7 +102,7 @@ UnaryLoad run_unary(const Target& target, int connections, int streams, double s
   asio::io_context io(1);
   std::list<Channel> channels;
   for (int i = 0; i < connections; ++i) channels.emplace_back(io.get_executor(), options_of(target));
-  run(io, warm_up(channels));
+  run_until_done(io, warm_up(channels));
   UnaryLoad load;
   const auto begun = Clock::now();
   const auto end =
@@ -129,7 +120,7 @@ UnaryLoad run_unary(const Target& target, int connections, int streams, double s
   while (running > 0) io.run_one();
   load.seconds = seconds_since(begun);
   std::ranges::sort(load.latencies_us);
-  run(io, close_all(channels));
+  run_until_done(io, close_all(channels));
   return load;
 }
 
@@ -137,10 +128,10 @@ StreamLoad run_stream(const Target& target, std::uint32_t messages) {
   asio::io_context io(1);
   std::list<Channel> channels;
   channels.emplace_back(io.get_executor(), options_of(target));
-  run(io, warm_up(channels));
+  run_until_done(io, warm_up(channels));
   StreamLoad load;
-  run(io, read_stream(channels.front(), messages, load));
-  run(io, close_all(channels));
+  run_until_done(io, read_stream(channels.front(), messages, load));
+  run_until_done(io, close_all(channels));
   return load;
 }
 
@@ -168,15 +159,16 @@ Holder::Holder(const Target& target, int connections, int streams_each) : impl_(
   for (int i = 0; i < connections; ++i) {
     impl_->channels.emplace_back(impl_->io.get_executor(), options_of(target));
   }
-  run(impl_->io, warm_up(impl_->channels));
-  for (auto& channel : impl_->channels) run(impl_->io, open_streams(channel, streams_each, impl_->streams));
+  run_until_done(impl_->io, warm_up(impl_->channels));
+  for (auto& channel : impl_->channels)
+    run_until_done(impl_->io, open_streams(channel, streams_each, impl_->streams));
   impl_->io.restart();
   impl_->io.run_for(1s);  // until both sides are at rest
 }
 
 Holder::~Holder() {
   impl_->streams.clear();
-  run(impl_->io, close_all(impl_->channels));
+  run_until_done(impl_->io, close_all(impl_->channels));
 }
 
 }  // namespace berth::bench

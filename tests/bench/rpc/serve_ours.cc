@@ -1,3 +1,4 @@
+#include "base/main_loop.h"
 #include "base/task_group.h"
 #include "rpc/server.h"
 #include "tests/bench/rpc/bench.pb.h"
@@ -8,7 +9,6 @@
 #include <unistd.h>
 
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 
@@ -63,8 +63,7 @@ int serve_ours(const ServerFiles& files) {
   }
   std::printf("%u\n", server.port());
   std::fflush(stdout);
-  asio::co_spawn(io, serve(io, server), [](const std::exception_ptr&) {});
-  io.run();
+  run_to_end(io, serve(io, server));
   return 0;
 }
 

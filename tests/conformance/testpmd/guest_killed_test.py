@@ -11,12 +11,12 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from testpmd import Testpmd  # noqa: E402
 from vhost_port import VhostPort  # noqa: E402
 
 PROXY, VF = 2, 3  # ethdevs 0 and 1 are the backing ports
@@ -26,22 +26,10 @@ SETTLED = 10  # rounds until what is allocated once has been allocated
 GROWTH_KIBIBYTES = 2048
 
 
-class Switch:
+class Switch(Testpmd):
     def __init__(self, plugin, socket):
-        self.process = subprocess.Popen(
-            ["stdbuf", "-oL", "dpdk-testpmd", "--no-huge", "-m", "256", "--no-pci", "--no-telemetry", "--no-shconf",
-             f"--file-prefix=berth-killed-{os.getpid()}", "--lcores", "0@0,1@0,2@1", "-S", "2", "-d", plugin,
-             "--vdev=net_null0,no-rx=1", f"--vdev=net_vhost0,iface={socket}",
-             "--vdev=net_berth0,uplink=net_null0,function=net_vhost0", "--", "-i", "--total-num-mbufs=2048"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-    def ask(self, command, answer):
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        for line in self.process.stdout:
-            if match := re.search(answer, line):
-                return match
-        raise AssertionError(f"testpmd ended at: {command}")
+        super().__init__(plugin, ("net_null0,no-rx=1", f"net_vhost0,iface={socket}",
+                                  "net_berth0,uplink=net_null0,function=net_vhost0"))
 
     def hits(self, rule):
         return int(self.ask(f"flow query {PROXY} {rule} count", r"hits: (\d+)").group(1))
@@ -54,14 +42,9 @@ class Switch:
             return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1))
 
     def rules(self):
-        self.process.stdin.write(f"flow list {PROXY}\nshow port {PROXY} flow transfer proxy\n")
-        self.process.stdin.flush()
-        lines = []
-        for line in self.process.stdout:
-            if "proxy port ID" in line:
-                return [text for text in lines if "=>" in text]
-            lines.append(line)
-        raise AssertionError("testpmd ended")
+        self.tell(f"flow list {PROXY}", f"show port {PROXY} flow transfer proxy")
+        lines, _ = self.lines_until("proxy port ID", "flow list")
+        return [text for text in lines if "=>" in text]
 
 
 def guest(socket, report):
@@ -125,10 +108,7 @@ def check(plugin, rounds, directory):
     growth = switch.kibibytes() - memory
     assert growth < GROWTH_KIBIBYTES, f"the switch grew by {growth} KiB"
     print(f"{rounds} guests killed, {counted} frames forwarded, {files} files open, memory grew by {growth} KiB")
-    switch.process.stdin.write("quit\n")
-    switch.process.stdin.close()
-    switch.process.stdout.read()
-    switch.process.wait(timeout=60)
+    switch.quit()
 
 
 def main():

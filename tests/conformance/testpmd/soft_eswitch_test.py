@@ -15,6 +15,8 @@ import tempfile
 import time
 import unittest
 
+from testpmd import ON_ONE_CORE, Testpmd, command_line
+
 PLUGIN = PRINT_RULES = ""
 PROXY, VF0, VF1 = 3, 4, 5  # ethdevs 0..2 are the backing ports
 
@@ -43,64 +45,32 @@ RULES = [
            "end actions vxlan_decap / count / jump group 4 / end"),
 ]
 
-
-def command_line(*eal):
-    return ["dpdk-testpmd", "--no-huge", "-m", "256", "--no-pci", "--no-telemetry", "--no-shconf",
-            f"--file-prefix=berth-{os.getpid()}", *eal, "-d", PLUGIN,
-            "--vdev=net_null0,no-rx=1", "--vdev=net_null1", "--vdev=net_null2,no-rx=1",
-            "--vdev=net_berth0,uplink=net_null0,function=net_null1,function=net_null2",
-            "--", "-i", "--total-num-mbufs=2048"]
+VDEVS = ("net_null0,no-rx=1", "net_null1", "net_null2,no-rx=1",
+         "net_berth0,uplink=net_null0,function=net_null1,function=net_null2")
 
 
-def testpmd(commands):
-    """Runs testpmd with the commands and returns what it printed. No service core: no packet moves."""
+def play(commands):
+    """Runs testpmd with the commands and returns what it printed. No packet moves."""
     with tempfile.TemporaryDirectory() as directory:
         script = os.path.join(directory, "commands")
         with open(script, "w") as file:
             file.write("\n".join([*commands, "quit"]) + "\n")
-        done = subprocess.run([*command_line("--lcores", "0@0,1@0"), f"--cmdline-file={script}"],
+        done = subprocess.run([*command_line(PLUGIN, VDEVS, ON_ONE_CORE), f"--cmdline-file={script}"],
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               timeout=60)
         return done.stdout
 
 
-class Session:
-    """testpmd with a service core, commands one at a time."""
-
-    def __enter__(self):
-        # A terminal's echo would be in the way: testpmd reads a pipe, stdbuf makes it answer at once.
-        self.process = subprocess.Popen(["stdbuf", "-oL", *command_line("--lcores", "0@0,1@0,2@1", "-S", "2")],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        text=True)
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.write("quit\n")
-        self.process.stdin.close()
-        self.process.stdout.read()
-        self.process.stdout.close()
-        self.process.wait(timeout=60)
-
-    def ask(self, command, answer):
-        """Sends a command and returns the match of the first line that has the answer."""
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        for line in self.process.stdout:
-            if match := re.search(answer, line):
-                return match
-        raise AssertionError(f"testpmd ended at: {command}")
-
-
 class SoftEswitch(unittest.TestCase):
     def test_only_proxy_and_representors_are_ports(self):
-        output = testpmd(["show port summary all", f"show port {VF1} flow transfer proxy"])
+        output = play(["show port summary all", f"show port {VF1} flow transfer proxy"])
         names = re.findall(r"^\d+ +[0-9A-F:]{17} (\S+) +net_berth", output, re.M)
         self.assertEqual(names, ["net_berth0", "net_berth0_representor_vf0", "net_berth0_representor_vf1"])
         self.assertRegex(output, rf"Transfer proxy port ID: {PROXY}")
 
     def test_rules_are_created_listed_queried_and_destroyed(self):
-        output = testpmd([*RULES, f"flow list {PROXY}", f"flow query {PROXY} 1 count", f"flow destroy {PROXY} rule 1",
-                          f"flow list {PROXY}", f"flow flush {PROXY}", f"flow dump {PROXY} all"])
+        output = play([*RULES, f"flow list {PROXY}", f"flow query {PROXY} 1 count", f"flow destroy {PROXY} rule 1",
+                       f"flow list {PROXY}", f"flow flush {PROXY}", f"flow dump {PROXY} all"])
         self.assertEqual(output.count("Flow rule #"), 6 + 1, output)
         self.assertNotIn("port_flow_complain", output)
         self.assertIn("REPRESENTED_PORT TAG ETH IPV4 => COUNT MODIFY_FIELD VXLAN_ENCAP REPRESENTED_PORT", output)
@@ -109,15 +79,15 @@ class SoftEswitch(unittest.TestCase):
         self.assertNotIn("flow create", output.split("Flow rule #1 destroyed")[1])
 
     def test_a_dump_typed_back_gives_the_same_rules(self):
-        first = testpmd([*RULES, f"flow dump {PROXY} all"])
+        first = play([*RULES, f"flow dump {PROXY} all"])
         dumped = [line for line in first.splitlines() if line.startswith(("flow create", "set vxlan"))]
         self.assertEqual(len(dumped), 7, first)
-        second = testpmd([*dumped, f"flow dump {PROXY} all"])
+        second = play([*dumped, f"flow dump {PROXY} all"])
         self.assertEqual([line for line in second.splitlines() if line.startswith(("flow create", "set vxlan"))],
                          dumped)
 
     def test_refusals_say_which_point_of_the_profile_is_broken(self):
-        output = testpmd([
+        output = play([
             create("group 1 pattern eth / end actions drop / end"),
             create(f"group 1 pattern from:{VF0} / eth / ipv4 src spec 10.0.0.1 src last 10.0.0.9 src mask "
                    "255.255.255.255 / end actions drop / end"),
@@ -130,13 +100,14 @@ class SoftEswitch(unittest.TestCase):
         lines = subprocess.run([PRINT_RULES], capture_output=True, text=True, check=True).stdout.splitlines()
         created = sum(line.startswith("flow create") for line in lines)
         self.assertGreater(created, 30)
-        output = testpmd(lines)
+        output = play(lines)
         refused = [line for line in output.splitlines() if "error" in line.lower() or "Bad arguments" in line]
         self.assertEqual(refused, [], output)
         self.assertEqual(len(re.findall(r"Flow rule #\d+ created", output)), created, output)
 
     def test_the_switch_runs_by_itself_on_a_service_core(self):
-        with Session() as session:
+        session = Testpmd(PLUGIN, VDEVS)
+        try:
             session.ask(create(f"pattern from:{VF0} / end actions jump group 1 / end"), "rule #0 created")
             session.ask(create(f"group 1 pattern from:{VF0} / eth / end actions count / to:{VF1} / end"),
                         "rule #1 created")
@@ -144,6 +115,8 @@ class SoftEswitch(unittest.TestCase):
             while int(session.ask(f"flow query {PROXY} 1 count", r"hits: (\d+)")[1]) == 0:
                 self.assertLess(time.monotonic(), deadline, "no packet reached the rule")
             self.assertGreater(int(session.ask(f"show port xstats {VF1}", r"function_sent_packets: (\d+)")[1]), 0)
+        finally:
+            session.quit()
 
 
 if __name__ == "__main__":

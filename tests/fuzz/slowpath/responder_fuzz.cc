@@ -6,6 +6,7 @@
 // may not send.
 #include "dataplane/slowpath/checksum.h"
 #include "dataplane/slowpath/responder.h"
+#include "dataplane/wire_numbers.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -67,16 +68,17 @@ void mend(std::vector<std::uint8_t>& bytes) {
   if (!packet || packet->payload.size() < 8) return;
   const auto message =
       ip.subspan(static_cast<std::size_t>(packet->payload.data() - ip.data()), packet->payload.size());
-  if (packet->protocol == kUdp) {
+  if (packet->protocol == kProtocolUdp) {
     const std::size_t length = static_cast<std::size_t>(message[4] << 8 | message[5]);
     if (length < 8 || length > message.size()) return;
     put(message.subspan(6), 0);
-    const std::uint16_t sum = checksum(packet->src, packet->dst, kUdp, message.first(length));
+    const std::uint16_t sum = checksum(packet->src, packet->dst, kProtocolUdp, message.first(length));
     put(message.subspan(6), sum == 0 ? 0xFFFF : sum);
-  } else if (packet->protocol == kIcmp || packet->protocol == kIcmpv6) {
+  } else if (packet->protocol == kProtocolIcmp || packet->protocol == kProtocolIcmpv6) {
     put(message.subspan(2), 0);
-    put(message.subspan(2),
-        packet->protocol == kIcmp ? checksum(message) : checksum(packet->src, packet->dst, kIcmpv6, message));
+    put(message.subspan(2), packet->protocol == kProtocolIcmp
+                                ? checksum(message)
+                                : checksum(packet->src, packet->dst, kProtocolIcmpv6, message));
   }
 }
 
@@ -88,13 +90,14 @@ void check_reply(Bytes bytes) {
   const bool is_v4 = frame->ether_type == kEtherTypeIpv4;
   const auto packet = is_v4 ? read_ipv4(frame->payload) : read_ipv6(frame->payload);
   require(packet && packet->whole.size() == frame->payload.size());
-  if (packet->protocol == kUdp) {
+  if (packet->protocol == kProtocolUdp) {
     const auto datagram = read_udp(*packet);
     require(datagram && datagram->payload.size() + 8 == packet->payload.size());
-  } else if (packet->protocol == kIcmp) {
+  } else if (packet->protocol == kProtocolIcmp) {
     require(checksum(packet->payload) == 0);
   } else {
-    require(packet->protocol == kIcmpv6 && checksum(packet->src, packet->dst, kIcmpv6, packet->payload) == 0);
+    require(packet->protocol == kProtocolIcmpv6 &&
+            checksum(packet->src, packet->dst, kProtocolIcmpv6, packet->payload) == 0);
   }
 }
 

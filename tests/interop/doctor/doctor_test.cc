@@ -1,8 +1,11 @@
 #include "tools/berthctl/doctor.h"
 
+#include "tests/fakes/test_folder.h"
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -20,18 +23,17 @@ using ::testing::HasSubstr;
 class DoctorTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    std::string pattern = "/tmp/berth-doctor-XXXXXX";
-    folder_ = mkdtemp(pattern.data());
-    ASSERT_EQ(std::system(fmt::format("{} {} > /dev/null 2>&1", BERTH_CERTS_TOOL, folder_.string()).c_str()),
+    const auto& folder = folder_.emplace("doctor").path();
+    ASSERT_EQ(std::system(fmt::format("{} {} > /dev/null 2>&1", BERTH_CERTS_TOOL, folder.string()).c_str()),
               0);
   }
-  static void TearDownTestSuite() { std::filesystem::remove_all(folder_); }
+  static void TearDownTestSuite() { folder_.reset(); }
 
   static agent::Config config(const std::string& certificate, const std::string& key) {
     agent::Config config;
-    config.api = {.certificate = folder_ / certificate,
-                  .private_key = folder_ / key,
-                  .trusted_ca = folder_ / "ca.crt",
+    config.api = {.certificate = *folder_ / certificate,
+                  .private_key = *folder_ / key,
+                  .trusted_ca = *folder_ / "ca.crt",
                   .trust_domain = "berth.test"};
     return config;
   }
@@ -41,7 +43,7 @@ class DoctorTest : public ::testing::Test {
     return findings.front();
   }
 
-  static inline std::filesystem::path folder_;
+  static inline std::optional<testing::TestFolder> folder_;
 };
 
 TEST_F(DoctorTest, AgentsCertificateIsGood) {

@@ -4,6 +4,7 @@
 #include "host/qemu/vm_tree.h"
 #include "tests/fakes/run_task.h"
 #include "tests/fakes/sysfs_tree.h"
+#include "tests/fakes/test_folder.h"
 #include "tests/interop/qemu/qemu_process.h"
 
 #include <gtest/gtest.h>
@@ -55,8 +56,8 @@ TEST(RealQemuPlan, EveryPortOfThePlanIsNumberedByTheFirmware) {
                                         "-numa",   "node,nodeid=1,memdev=m1"};
   const auto planned = without_functions(format_plan(plan).qemu);
   arguments.insert(arguments.end(), planned.begin(), planned.end());
-  std::string folder = "/tmp/berth-plan-XXXXXX";
-  const std::filesystem::path monitor = std::filesystem::path(mkdtemp(folder.data())) / "qmp.sock";
+  const TestFolder folder("plan");
+  const std::filesystem::path monitor = folder / "qmp.sock";
   QemuProcess qemu(monitor, arguments);
 
   asio::io_context io;
@@ -83,7 +84,6 @@ TEST(RealQemuPlan, EveryPortOfThePlanIsNumberedByTheFirmware) {
   EXPECT_EQ(ports_of(plan).size(), 10U);
   EXPECT_EQ(missing, "");
   qemu.kill();
-  std::filesystem::remove_all(monitor.parent_path());
 }
 
 }  // namespace

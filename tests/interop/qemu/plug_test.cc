@@ -3,6 +3,7 @@
 #include "host/qemu/qemu_plug.h"
 #include "host/start_arguments.h"
 #include "tests/fakes/run_task.h"
+#include "tests/fakes/test_folder.h"
 #include "tests/interop/qemu/qemu_process.h"
 #include "tests/interop/qemu/vhost_backend.h"
 
@@ -31,7 +32,6 @@ struct RealQemu : ::testing::Test {
   void TearDown() override {
     run_until_done(io, plug.stop());
     qemu.reset();
-    std::filesystem::remove_all(folder);
   }
   void start(std::vector<std::string> more) {
     std::vector<std::string> arguments = {"-m", "64"};
@@ -71,10 +71,7 @@ struct RealQemu : ::testing::Test {
   }
 
   const VmId vm = VmId::trusted("vm-7");
-  const std::filesystem::path folder = [] {
-    std::string pattern = "/tmp/berth-qemu-XXXXXX";
-    return std::string(mkdtemp(pattern.data()));
-  }();
+  const TestFolder folder{"qemu"};
   asio::io_context io;
   QemuPlug plug{io.get_executor(),
                 {.monitor = (folder / "{vm}.sock").string(), .unplug_wait = 400ms, .unplug_attempts = 3}};

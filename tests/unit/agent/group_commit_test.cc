@@ -1,10 +1,9 @@
 #include "agent/group_commit.h"
 
 #include "base/task_group.h"
+#include "tests/fakes/test_folder.h"
 
-#include <filesystem>
 #include <latch>
-#include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
 #include <fmt/format.h>
@@ -19,7 +18,6 @@ class GroupCommitTest : public ::testing::Test {
     EXPECT_TRUE(
         database.execute("PRAGMA journal_mode = WAL; CREATE TABLE numbers (n INTEGER PRIMARY KEY) STRICT"));
   }
-  ~GroupCommitTest() override { std::filesystem::remove_all(folder); }
 
   // Holds the thread until release(), so that what follows has to wait, and is one batch.
   void hold() {
@@ -49,12 +47,7 @@ class GroupCommitTest : public ::testing::Test {
     return as_seen_by.query_integer("SELECT count(*) FROM numbers").value();
   }
 
-  static std::filesystem::path make_folder() {
-    auto made = std::filesystem::temp_directory_path() / fmt::format("berth-commits-{}", ::getpid());
-    std::filesystem::create_directories(made);
-    return made;
-  }
-  std::filesystem::path folder = make_folder();
+  const testing::TestFolder folder{"commits"};
   SqliteDatabase database = SqliteDatabase::open(folder / "test.db").value();
   SqliteDatabase reader = SqliteDatabase::open(folder / "test.db").value();  // sees what was committed
   asio::io_context io;

@@ -5,6 +5,7 @@
 #include "dataplane/explain/headers.h"
 #include "dataplane/pipeline.h"
 #include "dataplane/slowpath/checksum.h"
+#include "dataplane/wire_numbers.h"
 #include "tests/fakes/whole_host.h"
 
 #include <algorithm>

@@ -3,10 +3,10 @@
 #include "agent/sqlite.h"
 #include "agent/vpc_blob.h"
 #include "tests/fakes/run_task.h"
+#include "tests/fakes/test_folder.h"
 #include "tests/fakes/whole_host.h"
 
 #include <fstream>
-#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -22,8 +22,6 @@ const auto kDrive = host::PciAddress::parse("drive", "0000:03:00.0").value();
 
 class StateDbTest : public ::testing::Test {
  protected:
-  StateDbTest() { std::filesystem::remove_all(folder); }
-  ~StateDbTest() override { std::filesystem::remove_all(folder); }
   template <typename T>
   T run(asio::awaitable<T> task) {
     return testing::run_until_done(io, std::move(task));
@@ -53,8 +51,8 @@ class StateDbTest : public ::testing::Test {
   }
 
   asio::io_context io;
-  std::filesystem::path folder =
-      std::filesystem::temp_directory_path() / fmt::format("berth-state-{}", ::getpid());
+  const testing::TestFolder parent{"state"};
+  const std::filesystem::path folder = parent / "made by the first that opens it";
 };
 
 TEST_F(StateDbTest, ANewOneIsEmpty) {

@@ -2,6 +2,7 @@
 
 #include "dataplane/pipeline.h"
 #include "dataplane/rule_text.h"
+#include "dataplane/wire_numbers.h"
 #include "tests/fakes/whole_host.h"
 
 #include <algorithm>

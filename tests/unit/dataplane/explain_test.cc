@@ -1,6 +1,7 @@
 // The pipeline as a whole: which packets get where, by following the rules that are compiled.
 #include "dataplane/explain/explain.h"
 
+#include "dataplane/wire_numbers.h"
 #include "tests/fakes/whole_host.h"
 
 #include <gmock/gmock.h>

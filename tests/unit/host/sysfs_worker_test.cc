@@ -2,11 +2,11 @@
 
 #include "tests/fakes/fake_kernel.h"
 #include "tests/fakes/run_task.h"
+#include "tests/fakes/test_folder.h"
 
 #include <cerrno>
 #include <sys/stat.h>
 #include <thread>
-#include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -137,8 +137,7 @@ TEST(SysfsWorkerEnd, DoesNotWaitForWhatHangs) {
 
 // The real files: a FIFO without a reader hangs in open(2) as a driver hangs in write(2).
 TEST(SysfsWorkerReal, AFifoWithoutReaderHangsAndIsLeftAlone) {
-  const auto folder = std::filesystem::temp_directory_path() / fmt::format("berth-fifo-{}", ::getpid());
-  std::filesystem::create_directories(folder);
+  const testing::TestFolder folder("fifo");
   const auto fifo = folder / "sriov_numvfs";
   ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
   asio::io_context io;
@@ -152,7 +151,6 @@ TEST(SysfsWorkerReal, AFifoWithoutReaderHangsAndIsLeftAlone) {
     EXPECT_EQ(errno_of(missing.error()), ENOENT);
   }
   EXPECT_EQ(RealKernelFiles().read(fifo, 8).value(), "4") << "lets it go";
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

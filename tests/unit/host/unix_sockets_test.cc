@@ -1,7 +1,8 @@
 #include "host/unix_sockets.h"
 
+#include "tests/fakes/test_folder.h"
+
 #include <cstring>
-#include <filesystem>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -25,8 +26,8 @@ TEST(UnixSockets, CountsConnectionsAndNotTheListener) {
 }
 
 TEST(UnixSockets, SeesARealConnectionComeAndGo) {
-  const auto path =
-      (std::filesystem::temp_directory_path() / ("berth-unix-" + std::to_string(getpid()))).string();
+  const testing::TestFolder folder("unix");
+  const std::string path = folder / "listener.sock";
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
@@ -43,7 +44,6 @@ TEST(UnixSockets, SeesARealConnectionComeAndGo) {
   EXPECT_EQ(count_connections(path).value(), 0U);
   ::close(client);
   ::close(listener);
-  std::filesystem::remove(path);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "dataplane/slowpath/packet_builder.h"
 
 #include "dataplane/slowpath/packet.h"
+#include "dataplane/wire_numbers.h"
 #include "tests/unit/slowpath/octets.h"
 
 #include <set>
@@ -13,7 +14,7 @@ namespace {
 std::size_t build_datagram(std::span<std::uint8_t> buffer, std::uint16_t payload) {
   PacketBuilder packet(buffer);
   packet.ethernet(kBroadcastMac, kBroadcastMac, kEtherTypeIpv4);
-  packet.ip(IpAddress::v4(0x0A010001), IpAddress::v4(0x0A010005), kUdp);
+  packet.ip(IpAddress::v4(0x0A010001), IpAddress::v4(0x0A010005), kProtocolUdp);
   packet.udp(67, 68);
   packet.body().u16(payload);
   return packet.finish();

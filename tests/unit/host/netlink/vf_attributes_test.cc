@@ -2,12 +2,12 @@
 #include "host/netlink/vf_attributes.h"
 
 #include "tests/fakes/run_task.h"
+#include "tests/fakes/test_folder.h"
 #include "tests/unit/host/netlink/fake_rtnetlink.h"
 
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
-#include <unistd.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -32,7 +32,6 @@ class VfAttributesTest : public ::testing::Test {
         .settings = {.mac = MacAddress{}, .rate = VfRate{}, .is_trusted = false, .is_spoof_checked = true},
         .guids = VfGuids{}};
   }
-  ~VfAttributesTest() override { std::filesystem::remove_all(root); }
 
   Result<void> ensure(std::uint16_t vf, VfSettings settings) {
     return berth::testing::run_until_done(io, attributes.ensure(kPf, vf, settings));
@@ -40,12 +39,11 @@ class VfAttributesTest : public ::testing::Test {
 
   asio::io_context io;
   FakeRtnetlink kernel;
-  std::filesystem::path root =
-      std::filesystem::path(::testing::TempDir()) / ("vf_attributes." + std::to_string(getpid()));
+  const testing::TestFolder root{"vf-attributes"};
   NetlinkChannel channel{io.get_executor(), [this](NlProtocol, const Bytes& request) -> Result<NlAnswer> {
                            return kernel.answer(request);
                          }};
-  NetlinkVfAttributes attributes{channel, root};
+  NetlinkVfAttributes attributes{channel, root.path()};
 };
 
 TEST_F(VfAttributesTest, WhatIsAskedForIsSetOnThatVfOnly) {
