@@ -1,0 +1,363 @@
+#!/usr/bin/python3
+"""Open vSwitch offloads its flows to the software eSwitch, as a foreign client of rte_flow.
+
+usage: offload_test.py PLUGIN.so [unittest arguments]
+
+Debian's Open vSwitch with DPDK loads the plugin; br-int has two VMs and a tunnel port, br-phy the wire. VMs and wire
+are virtio drivers of this process (vhost_port.py), frames are scapy's. That a packet was switched by a rule is read
+in three places: the eSwitch's own rules (DPDK's telemetry), Open vSwitch's polling thread, which must not have seen
+it, and the frame that arrived. Exit code 77: something is not installed.
+"""
+import os
+import re
+import sys
+import tempfile
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "../../conformance")]
+from private_ovs import BACKINGS, IDLE_MILLISECONDS, PATIENCE, PROXY_ETHDEV, PrivateOvs, wait_for, what_is_missing  # noqa: E402
+from telemetry import Telemetry  # noqa: E402
+from vhost_port import VhostPort  # noqa: E402
+
+from scapy.layers.inet import IP, UDP  # noqa: E402
+from scapy.layers.l2 import Dot1Q, Ether  # noqa: E402
+from scapy.layers.vxlan import VXLAN  # noqa: E402
+
+PLUGIN = ""
+ARGUMENTS = ""  # more device arguments of the eSwitch
+UPLINK, VF0, VF1 = (PROXY_ETHDEV + number for number in range(3))
+PORTS = dict(zip(BACKINGS, (UPLINK, VF0, VF1)))
+MAC = {"vm0": "02:00:00:00:00:01", "vm1": "02:00:00:00:00:02", "router": "02:00:00:00:00:fe",
+       "uplink": "02:aa:00:00:00:02", "host": "02:aa:00:00:00:01"}
+HOST_VTEP, PEER_VTEP = "192.168.77.1", "192.168.77.2"
+FLOWS = 10  # each way; the telemetry's answer has room for the rules of some twenty
+BURST = 100  # frames in flight; a vhost-user ring has 256
+TO_PHY = "patch-int"  # br-int's way to br-phy
+
+
+class Network:
+    """Open vSwitch with its two bridges, the guests and the wire."""
+
+    def __init__(self, folder):
+        self.ovs = PrivateOvs(folder, PLUGIN, ARGUMENTS)
+        self.inside = ("nsenter", "-t", str(self.ovs.vswitchd.pid), "-n")
+        self.guests = {}
+        self.sent = 0
+        try:
+            self._build(folder)
+        except BaseException:
+            self.close()
+            raise
+
+    def _build(self, folder):
+        # The kernel's own IPv6 says hello on every bridge.
+        self.ovs.run(*self.inside, "sh", "-c", "echo 1 | tee /proc/sys/net/ipv6/conf/*/disable_ipv6")
+        bridge = "datapath_type=netdev fail_mode=secure".split()
+        self.ovs.vsctl("add-br", "br-phy", "--", "set", "bridge", "br-phy", *bridge,
+                       f"other-config:hwaddr={MAC['host']}")
+        self.ovs.vsctl("add-br", "br-int", "--", "set", "bridge", "br-int", *bridge)
+        # The proxy first, the representors behind it (HP-42).
+        self.add_port("br-phy", "wire", "net_berth0")
+        self.add_port("br-int", "vm0", "net_berth0,representor=vf0")
+        self.add_port("br-int", "vm1", "net_berth0,representor=vf1")
+        self.ovs.vsctl(
+            "add-port", "br-int", TO_PHY, "--", "set", "interface", TO_PHY, "type=patch", "options:peer=patch-phy",
+            "--", "add-port", "br-phy", "patch-phy", "--", "set", "interface", "patch-phy", "type=patch",
+            f"options:peer={TO_PHY}", "--", "add-port", "br-int", "tunnel", "--", "set", "interface", "tunnel",
+            "type=vxlan", f"options:remote_ip={PEER_VTEP}", "options:key=7001")
+        self.ovs.run(*self.inside, "ip", "address", "add", f"{HOST_VTEP}/24", "dev", "br-phy")
+        self.ovs.run(*self.inside, "ip", "link", "set", "br-phy", "up")
+        self.ovs.appctl("tnl/neigh/set", "br-phy", PEER_VTEP, MAC["uplink"])
+        self.ovs.ofctl("br-phy", "add-flow", "in_port=LOCAL,actions=output:wire")
+        self.ovs.ofctl("br-phy", "add-flow", "in_port=patch-phy,actions=output:wire")
+        self.ovs.ofctl("br-phy", "add-flow", f"priority=9,in_port=wire,ip,nw_dst={HOST_VTEP},actions=LOCAL")
+        self.ovs.ofctl("br-phy", "add-flow", "priority=1,in_port=wire,actions=output:patch-phy")
+
+        self.eswitch = Telemetry(f"{folder}/dpdk/berth-ovs/dpdk_telemetry.v2")
+        self.guests = {name: VhostPort(f"{folder}/{name}.sock") for name in BACKINGS}
+
+    def add_port(self, bridge, name, device):
+        self.ovs.vsctl("add-port", bridge, name, "--", "set", "interface", name, "type=dpdk",
+                       f"options:dpdk-devargs={device}", "options:n_rxq_desc=512", "options:n_txq_desc=512")
+        error = self.ovs.vsctl("get", "interface", name, "error").strip()
+        assert error == "[]", f"{name}: {error}{self.ovs.log_tail()}"
+
+    def rules(self, source=None):
+        return [rule for rule in self.eswitch.rules(PROXY_ETHDEV) if source in (None, rule.source)]
+
+    def send(self, name, frame, count=1):
+        for _ in range(count):
+            self.guests[name].send(bytes(frame))
+        self.sent += count
+
+    def receive(self, name, count):
+        """So many frames, or as many as come."""
+        frames = []
+        while len(frames) < count and (frame := self.guests[name].receive(5)) is not None:
+            frames.append(frame)
+        return frames
+
+    def drain(self):
+        """What arrives anywhere until nothing does for a while."""
+        frames = []
+        while arrived := [frame for guest in self.guests.values() if (frame := guest.receive(0.1)) is not None]:
+            frames += arrived
+        return frames
+
+    def close(self):
+        """The exit code of ovs-vswitchd."""
+        for guest in self.guests.values():
+            guest.close()
+        if self.guests:
+            self.eswitch.close()
+        self.guests = {}
+        try:
+            return self.ovs.stop()
+        finally:
+            self.ovs.kill()
+
+
+class Offload(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        cls.net = Network(cls.folder.name)
+        cls.addClassCleanup(cls.net.close)
+
+    def setUp(self):
+        self.flows("")
+        self.wait_until_forgotten()
+        self.net.drain()
+
+    def flows(self, text):
+        """br-int's OpenFlow rules, all of them."""
+        path = f"{self.folder.name}/flows"
+        with open(path, "w") as file:
+            file.write(text + "\n")
+        self.net.ovs.ofctl("br-int", "replace-flows", path)
+
+    def wait_until_forgotten(self):
+        # Of the datapath, too: while Open vSwitch replaces a rule there is none for a moment.
+        wait_for(lambda: not self.net.ovs.flows() and not self.net.rules(),
+                 lambda: f"no flow is left: {self.net.ovs.flows()} {self.net.rules()}")
+
+    def offload(self, source, frame):
+        """Sends a frame until the eSwitch has a rule for its port, and returns that rule."""
+        wait_for(lambda: self.net.send(source, frame) or self.net.rules(PORTS[source]),
+                 lambda: f"{source} has a rule{self.net.ovs.log_tail()}")
+        self.net.drain()
+        rules = self.net.rules(PORTS[source])
+        self.assertEqual(len(rules), 1)
+        return rules[0]
+
+    def assert_switched_by_rule(self, source, frame, target, expected, count=500):
+        """Sends the frame so often: every one arrives as expected, counted by the rule, and Open vSwitch sees none."""
+        rule = self.offload(source, frame)
+        polled = self.net.ovs.polled_packets()
+        missed = self.net.eswitch.xstat(PORTS[source], "missed_packets")
+        sent = 0
+        while sent < count:
+            self.net.send(source, frame, BURST)
+            arrived = self.net.receive(target, BURST)
+            self.assertEqual(len(arrived), BURST, f"frames that reached {target}")
+            for frame_out in arrived:
+                expected(frame_out)
+            sent += BURST
+        after = self.net.rules(PORTS[source])
+        self.assertEqual(len(after), 1, "rules of the port")
+        self.assertEqual(after[0].packets - rule.packets, sent, "packets that the eSwitch's rule counted")
+        self.assertEqual(after[0].octets - rule.octets, sent * len(frame), "octets")
+        self.assertEqual(self.net.ovs.polled_packets(), polled, "packets that Open vSwitch has polled")
+        self.assertEqual(self.net.eswitch.xstat(PORTS[source], "missed_packets"), missed)
+        self.assertEqual(self.net.drain(), [], "frames that nobody expected")
+        return after[0]
+
+    def test_packets_of_a_known_flow_are_switched_by_the_rule_alone(self):
+        self.flows("in_port=vm0,ip actions=output:vm1")
+        frame = udp("vm0", "vm1")
+        rule = self.assert_switched_by_rule("vm0", frame, "vm1", lambda arrived: self.assertEqual(arrived, bytes(frame)))
+        self.assertEqual(rule.actions, ["count", f"represented_port ethdev_port_id {VF1}"])
+
+    def test_the_eswitchs_counters_reach_open_vswitchs_flows(self):
+        self.flows("in_port=vm0,ip actions=output:vm1")
+        self.net.sent = 0
+        rule = self.assert_switched_by_rule("vm0", udp("vm0", "vm1"), "vm1", lambda arrived: None)
+        # The first frames were counted in software: the flow has those, too, and the OpenFlow rule has every one.
+        flow = wait_for(lambda: self.net.ovs.flows("offloaded"), "a flow is told to be offloaded")
+        self.assertEqual(len(flow), 1)
+        self.assertTrue(rule.packets <= flow.popitem()[1] <= self.net.sent)
+        wait_for(lambda: self.openflow_packets("in_port=vm0") == self.net.sent,
+                 lambda: f"the OpenFlow rule counts {self.net.sent}: {self.openflow_packets('in_port=vm0')}")
+
+    def openflow_packets(self, match):
+        dump = self.net.ovs.ofctl("br-int", "dump-flows", match)
+        return sum(int(count) for count in re.findall(r"n_packets=(\d+)", dump))
+
+    def test_headers_are_rewritten_by_the_rule(self):
+        self.flows(f"in_port=vm0,udp actions=set_field:{MAC['host']}->eth_src,set_field:{MAC['uplink']}->eth_dst,"
+                   "set_field:192.0.2.1->ip_src,set_field:192.0.2.9->ip_dst,set_field:2000->udp_src,"
+                   f"set_field:54->udp_dst,dec_ttl,output:{TO_PHY}")
+        routed = udp("host", "uplink", sport=2000, dport=54, ip_source="192.0.2.1", ip_target="192.0.2.9", ttl=63)
+        rule = self.assert_switched_by_rule("vm0", udp("vm0", "router"), "uplink",
+                                            lambda arrived: self.assertEqual(arrived, bytes(routed)))
+        self.assertEqual([action.split(" dst_type ")[1].split()[0] for action in rule.actions
+                          if action.startswith("modify_field")],
+                         ["mac_src", "mac_dst", "ipv4_src", "ipv4_dst", "ipv4_ttl", "udp_port_src", "udp_port_dst"])
+
+    def test_packets_of_the_wire_are_switched_by_the_rule(self):
+        self.flows(f"in_port={TO_PHY},ip actions=set_field:{MAC['vm1']}->eth_dst,output:vm1")
+        self.assert_switched_by_rule("uplink", udp("uplink", "host"), "vm1",
+                                     lambda arrived: self.assertEqual(arrived, bytes(udp("uplink", "vm1"))))
+
+    def test_a_flow_to_the_tunnel_is_encapsulated_by_the_rule(self):
+        self.flows("in_port=vm0,ip actions=output:tunnel")
+        inner = udp("vm0", "vm1")
+        source_ports = set()
+
+        def encapsulated(arrived):
+            outer = Ether(arrived)
+            self.assertEqual((outer.src, outer.dst), (MAC["host"], MAC["uplink"]))
+            self.assertEqual((outer[IP].src, outer[IP].dst), (HOST_VTEP, PEER_VTEP))
+            self.assertEqual((outer[UDP].dport, outer[VXLAN].vni), (4789, 7001))
+            self.assertEqual(bytes(outer[VXLAN].payload), bytes(inner))
+            self.assertEqual(arrived, bytes(as_built(outer)), "lengths and checksums")
+            source_ports.add(outer[UDP].sport)
+
+        rule = self.assert_switched_by_rule("vm0", inner, "uplink", encapsulated)
+        self.assertIn("vxlan_encap", rule.actions)
+        self.assertEqual(len(source_ports), 1)
+
+    def test_a_changed_openflow_rule_changes_the_eswitchs_rule(self):
+        frame = udp("vm0", "vm1")
+        self.flows("in_port=vm0,ip actions=output:vm1")
+        self.offload("vm0", frame)
+        self.flows(f"in_port=vm0,ip actions=output:{TO_PHY}")
+        wait_for(lambda: [f"represented_port ethdev_port_id {UPLINK}" in rule.actions for rule in self.net.rules(VF0)]
+                 == [True], "the rule sends to the wire")
+        self.assert_switched_by_rule("vm0", frame, "uplink", lambda arrived: self.assertEqual(arrived, bytes(frame)))
+
+    def test_an_idle_flow_leaves_the_eswitch_and_comes_back(self):
+        frame = udp("vm0", "vm1")
+        self.flows("in_port=vm0,ip actions=output:vm1")
+        self.offload("vm0", frame)
+        # While packets come, which Open vSwitch knows from the eSwitch's counter alone, the flow stays.
+        polled = self.net.ovs.polled_packets()
+        end = time.monotonic() + 2 * IDLE_MILLISECONDS / 1000
+        while time.monotonic() < end:
+            self.net.send("vm0", frame)
+            time.sleep(IDLE_MILLISECONDS / 1000 / 20)
+        self.assertEqual(self.net.ovs.polled_packets(), polled)
+        self.wait_until_forgotten()
+        self.assertEqual(self.net.ovs.flows("offloaded"), {})
+        self.net.drain()
+        self.net.send("vm0", frame)
+        self.assertEqual(self.net.receive("vm1", 1), [bytes(frame)])
+        self.assertEqual(self.net.ovs.polled_packets(), polled + 1, "the next frame is Open vSwitch's again")
+        self.offload("vm0", frame)
+
+    def test_unwanted_packets_are_dropped_by_the_rule(self):
+        self.flows("priority=2,in_port=vm0,udp,tp_dst=53 actions=drop\npriority=1,in_port=vm0,ip actions=output:vm1")
+        rule = self.offload("vm0", udp("vm0", "vm1"))
+        self.assertEqual(rule.actions, ["count", "drop"])
+        polled = self.net.ovs.polled_packets()
+        self.net.send("vm0", udp("vm0", "vm1"), BURST)
+        wait_for(lambda: self.net.rules(VF0)[0].packets == rule.packets + BURST, "the rule has dropped every frame")
+        self.assertEqual(self.net.ovs.polled_packets(), polled)
+        self.assertEqual(self.net.drain(), [])
+
+    def assert_forwarded_by_open_vswitch(self, source, frame, targets, expected, count=BURST):
+        """The other way round: no rule, and every frame of them in Open vSwitch's own count."""
+        self.wait_until_forgotten()  # what another way of the test had
+        self.net.send(source, frame)  # makes the flow
+        for target in targets:
+            self.assertEqual(len(self.net.receive(target, 1)), 1)
+        polled = self.net.ovs.polled_packets()
+        self.net.send(source, frame, count)
+        for target in targets:
+            self.assertEqual(self.net.receive(target, count), [bytes(expected)] * count, target)
+        self.assertEqual(self.net.ovs.polled_packets() - polled, count)
+        self.assertEqual(self.net.rules(), [])
+        self.assertEqual(self.net.ovs.flows("offloaded"), {})
+
+    def test_what_the_eswitch_refuses_is_forwarded_by_open_vswitch(self):
+        frame = udp("vm1", "vm0")
+        with self.subTest("two ports"):
+            self.flows(f"in_port=vm1,ip actions=output:vm0,output:{TO_PHY}")
+            self.assert_forwarded_by_open_vswitch("vm1", frame, ["vm0", "uplink"], frame)
+        with self.subTest("VLAN"):
+            self.flows(f"in_port=vm1,ip actions=mod_vlan_vid:7,output:{TO_PHY}")
+            tagged = Ether(src=frame.src, dst=frame.dst) / Dot1Q(vlan=7) / frame.payload
+            self.assert_forwarded_by_open_vswitch("vm1", frame, ["uplink"], tagged)
+        with self.subTest("decapsulation"):
+            self.flows("in_port=tunnel,ip actions=output:vm1")
+            outer = (Ether(src=MAC["uplink"], dst=MAC["host"]) / IP(src=PEER_VTEP, dst=HOST_VTEP) /
+                     UDP(sport=50000, dport=4789, chksum=0) / VXLAN(vni=7001, flags=8) / udp("vm0", "vm1"))
+            self.assert_forwarded_by_open_vswitch("uplink", outer, ["vm1"], udp("vm0", "vm1"))
+
+    def test_a_port_that_goes_takes_its_rules_along(self):
+        frame = udp("vm1", "vm0")
+        self.flows("in_port=vm1,ip actions=output:vm0")
+        self.offload("vm1", frame)
+        with self.subTest("reconfigured: Open vSwitch stops and starts it, and keeps its handles of the rules"):
+            self.net.ovs.vsctl("set", "interface", "vm1", "mtu_request=1400")
+            wait_for(lambda: not self.net.rules(VF1), "its rule is gone")
+            self.net.send("vm1", frame)
+            self.assertEqual(self.net.receive("vm0", 1), [bytes(frame)], "Open vSwitch forwards it")
+            time.sleep(1.5 * IDLE_MILLISECONDS / 1000)  # it forgets the flow, whose handle is stale
+            self.assert_switched_by_rule("vm1", frame, "vm0", lambda arrived: self.assertEqual(arrived, bytes(frame)))
+
+    def tearDown(self):
+        with open(f"{self.folder.name}/ovs-vswitchd.log") as log:
+            self.assertEqual([line for line in log if "|ERR|" in line or "|EMER|" in line], [])
+
+
+class Leaks(unittest.TestCase):
+    def test_nothing_is_left_when_the_flows_are_gone_and_open_vswitch_ends(self):
+        with tempfile.TemporaryDirectory() as folder:
+            net = Network(folder)
+            try:
+                for port in range(FLOWS):
+                    net.ovs.ofctl("br-int", "add-flow", f"in_port=vm0,udp,tp_dst={port} actions=output:vm1")
+                    net.ovs.ofctl("br-int", "add-flow", f"in_port=vm1,udp,tp_dst={port} actions=output:{TO_PHY}")
+                before = net.ovs.buffers_in_use()
+                self.assertEqual(set(before.values()), {0}, before)
+                end = time.monotonic() + PATIENCE
+                while len(net.rules()) < 2 * FLOWS and time.monotonic() < end:
+                    for port in range(FLOWS):
+                        net.send("vm0", udp("vm0", "vm1", dport=port))
+                        net.send("vm1", udp("vm1", "vm0", dport=port))
+                    net.drain()
+                self.assertEqual(len(net.rules()), 2 * FLOWS)
+                wait_for(lambda: not net.rules(), "every rule is gone")
+                net.drain()
+                self.assertEqual(net.ovs.buffers_in_use(), before)
+            finally:
+                code = net.close()
+            self.assertEqual(code, 0, "exit code of ovs-vswitchd")
+
+
+def as_built(frame):
+    """The same frame with lengths and checksums of scapy's own reckoning, the tunnel's UDP checksum aside."""
+    copy = frame.copy()
+    for layer, fields in ((IP, ("len", "chksum")), (UDP, ("len",))):
+        for field in fields:
+            delattr(copy[layer], field)
+    return copy
+
+
+def udp(source, target, sport=1000, dport=53, ip_source="10.1.0.5", ip_target="10.1.0.6", ttl=64, source_mac=None):
+    frame = Ether(src=source_mac or MAC[source], dst=MAC[target]) / IP(src=ip_source, dst=ip_target, ttl=ttl)
+    return frame / UDP(sport=sport, dport=dport) / bytes(range(40))
+
+
+if __name__ == "__main__":
+    missing = what_is_missing()
+    if missing:
+        print(f"SKIPPED: needs {', '.join(missing)}", file=sys.stderr)
+        sys.exit(77)
+    PLUGIN = os.path.abspath(sys.argv.pop(1))
+    ARGUMENTS = os.environ.get("BERTH_ESWITCH_ARGUMENTS", "")
+    unittest.main(verbosity=2)
