@@ -3,10 +3,10 @@
 
 usage: offload_test.py PLUGIN.so [unittest arguments]
 
-Debian's Open vSwitch with DPDK loads the plugin; br-int has two VMs and a tunnel port, br-phy the wire. VMs and wire
-are virtio drivers of this process (vhost_port.py), frames are scapy's. That a packet was switched by a rule is read
-in three places: the eSwitch's own rules (DPDK's telemetry), Open vSwitch's polling thread, which must not have seen
-it, and the frame that arrived. Exit code 77: something is not installed.
+Debian's Open vSwitch with DPDK loads the plugin; br-int has two VMs and a tunnel port, br-phy the wire. VMs
+and wire are virtio drivers of this process (vhost_port.py), frames are scapy's. That a packet was switched by a
+rule is read in three places: the eSwitch's own rules (DPDK's telemetry), Open vSwitch's polling thread, which must
+not have seen it, and the frame that arrived. Exit code 77: something is not installed.
 """
 import os
 import re
@@ -17,7 +17,7 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../../conformance")]
-from private_ovs import BACKINGS, IDLE_MILLISECONDS, PATIENCE, PROXY_ETHDEV, PrivateOvs, wait_for, what_is_missing  # noqa: E402
+from private_ovs import BACKINGS, PATIENCE, PROXY_ETHDEV, PrivateOvs, wait_for, what_is_missing  # noqa: E402
 from telemetry import Telemetry  # noqa: E402
 from vhost_port import VhostPort  # noqa: E402
 
@@ -26,13 +26,13 @@ from scapy.layers.l2 import Dot1Q, Ether  # noqa: E402
 from scapy.layers.vxlan import VXLAN  # noqa: E402
 
 PLUGIN = ""
-ARGUMENTS = ""  # more device arguments of the eSwitch
 UPLINK, VF0, VF1 = (PROXY_ETHDEV + number for number in range(3))
 PORTS = dict(zip(BACKINGS, (UPLINK, VF0, VF1)))
 MAC = {"vm0": "02:00:00:00:00:01", "vm1": "02:00:00:00:00:02", "router": "02:00:00:00:00:fe",
        "uplink": "02:aa:00:00:00:02", "host": "02:aa:00:00:00:01"}
 HOST_VTEP, PEER_VTEP = "192.168.77.1", "192.168.77.2"
 FLOWS = 10  # each way; the telemetry's answer has room for the rules of some twenty
+IDLE_SECONDS = 2  # until Open vSwitch removes a flow that no packet uses, in the tests of that
 BURST = 100  # frames in flight; a vhost-user ring has 256
 TO_PHY = "patch-int"  # br-int's way to br-phy
 
@@ -41,8 +41,9 @@ class Network:
     """Open vSwitch with its two bridges, the guests and the wire."""
 
     def __init__(self, folder):
-        self.ovs = PrivateOvs(folder, PLUGIN, ARGUMENTS)
+        self.ovs = PrivateOvs(folder, PLUGIN)
         self.inside = ("nsenter", "-t", str(self.ovs.vswitchd.pid), "-n")
+        self.eswitch = None
         self.guests = {}
         self.sent = 0
         try:
@@ -53,7 +54,8 @@ class Network:
 
     def _build(self, folder):
         # The kernel's own IPv6 says hello on every bridge.
-        self.ovs.run(*self.inside, "sh", "-c", "echo 1 | tee /proc/sys/net/ipv6/conf/*/disable_ipv6")
+        self.ovs.run(*self.inside, "sh", "-c", "for one in /proc/sys/net/ipv6/conf/*/disable_ipv6; do "
+                     "[ ! -e $one ] || echo 1 > $one; done")
         bridge = "datapath_type=netdev fail_mode=secure".split()
         self.ovs.vsctl("add-br", "br-phy", "--", "set", "bridge", "br-phy", *bridge,
                        f"other-config:hwaddr={MAC['host']}")
@@ -99,8 +101,15 @@ class Network:
             frames.append(frame)
         return frames
 
+    def is_settled(self):
+        """Open vSwitch has taken every packet that missed."""
+        numbers = [self.eswitch.ask(f"/ethdev/xstats,{port}") for port in PORTS.values()]
+        return all(port["missed_packets"] == port["miss_dropped_packets"] + port["rx_good_packets"]
+                   for port in numbers)
+
     def drain(self):
         """What arrives anywhere until nothing does for a while."""
+        wait_for(self.is_settled, "Open vSwitch takes what missed")
         frames = []
         while arrived := [frame for guest in self.guests.values() if (frame := guest.receive(0.1)) is not None]:
             frames += arrived
@@ -110,9 +119,8 @@ class Network:
         """The exit code of ovs-vswitchd."""
         for guest in self.guests.values():
             guest.close()
-        if self.guests:
+        if self.eswitch is not None:
             self.eswitch.close()
-        self.guests = {}
         try:
             return self.ovs.stop()
         finally:
@@ -129,7 +137,7 @@ class Offload(unittest.TestCase):
 
     def setUp(self):
         self.flows("")
-        self.wait_until_forgotten()
+        self.forget()
         self.net.drain()
 
     def flows(self, text):
@@ -138,6 +146,11 @@ class Offload(unittest.TestCase):
         with open(path, "w") as file:
             file.write(text + "\n")
         self.net.ovs.ofctl("br-int", "replace-flows", path)
+
+    def forget(self):
+        """Open vSwitch gives its flows up, and the eSwitch's rules with them."""
+        self.net.ovs.appctl("revalidator/purge")
+        self.wait_until_forgotten()
 
     def wait_until_forgotten(self):
         # Of the datapath, too: while Open vSwitch replaces a rule there is none for a moment.
@@ -153,8 +166,10 @@ class Offload(unittest.TestCase):
         self.assertEqual(len(rules), 1)
         return rules[0]
 
-    def assert_switched_by_rule(self, source, frame, target, expected, count=500):
-        """Sends the frame so often: every one arrives as expected, counted by the rule, and Open vSwitch sees none."""
+    def assert_switched_by_rule(self, source, frame, target, arrives, count=500):
+        """Sends so many: all arrive as `arrives` (a frame, or a check of one), counted by the rule, and Open
+        vSwitch sees none of them. Returns the rule."""
+        check = arrives if callable(arrives) else lambda arrived: self.assertEqual(arrived, bytes(arrives))
         rule = self.offload(source, frame)
         polled = self.net.ovs.polled_packets()
         missed = self.net.eswitch.xstat(PORTS[source], "missed_packets")
@@ -164,7 +179,7 @@ class Offload(unittest.TestCase):
             arrived = self.net.receive(target, BURST)
             self.assertEqual(len(arrived), BURST, f"frames that reached {target}")
             for frame_out in arrived:
-                expected(frame_out)
+                check(frame_out)
             sent += BURST
         after = self.net.rules(PORTS[source])
         self.assertEqual(len(after), 1, "rules of the port")
@@ -178,13 +193,13 @@ class Offload(unittest.TestCase):
     def test_packets_of_a_known_flow_are_switched_by_the_rule_alone(self):
         self.flows("in_port=vm0,ip actions=output:vm1")
         frame = udp("vm0", "vm1")
-        rule = self.assert_switched_by_rule("vm0", frame, "vm1", lambda arrived: self.assertEqual(arrived, bytes(frame)))
+        rule = self.assert_switched_by_rule("vm0", frame, "vm1", frame)
         self.assertEqual(rule.actions, ["count", f"represented_port ethdev_port_id {VF1}"])
 
     def test_the_eswitchs_counters_reach_open_vswitchs_flows(self):
         self.flows("in_port=vm0,ip actions=output:vm1")
         self.net.sent = 0
-        rule = self.assert_switched_by_rule("vm0", udp("vm0", "vm1"), "vm1", lambda arrived: None)
+        rule = self.assert_switched_by_rule("vm0", udp("vm0", "vm1"), "vm1", udp("vm0", "vm1"))
         # The first frames were counted in software: the flow has those, too, and the OpenFlow rule has every one.
         flow = wait_for(lambda: self.net.ovs.flows("offloaded"), "a flow is told to be offloaded")
         self.assertEqual(len(flow), 1)
@@ -201,16 +216,14 @@ class Offload(unittest.TestCase):
                    "set_field:192.0.2.1->ip_src,set_field:192.0.2.9->ip_dst,set_field:2000->udp_src,"
                    f"set_field:54->udp_dst,dec_ttl,output:{TO_PHY}")
         routed = udp("host", "uplink", sport=2000, dport=54, ip_source="192.0.2.1", ip_target="192.0.2.9", ttl=63)
-        rule = self.assert_switched_by_rule("vm0", udp("vm0", "router"), "uplink",
-                                            lambda arrived: self.assertEqual(arrived, bytes(routed)))
+        rule = self.assert_switched_by_rule("vm0", udp("vm0", "router"), "uplink", routed)
         self.assertEqual([action.split(" dst_type ")[1].split()[0] for action in rule.actions
                           if action.startswith("modify_field")],
                          ["mac_src", "mac_dst", "ipv4_src", "ipv4_dst", "ipv4_ttl", "udp_port_src", "udp_port_dst"])
 
     def test_packets_of_the_wire_are_switched_by_the_rule(self):
         self.flows(f"in_port={TO_PHY},ip actions=set_field:{MAC['vm1']}->eth_dst,output:vm1")
-        self.assert_switched_by_rule("uplink", udp("uplink", "host"), "vm1",
-                                     lambda arrived: self.assertEqual(arrived, bytes(udp("uplink", "vm1"))))
+        self.assert_switched_by_rule("uplink", udp("uplink", "host"), "vm1", udp("uplink", "vm1"))
 
     def test_a_flow_to_the_tunnel_is_encapsulated_by_the_rule(self):
         self.flows("in_port=vm0,ip actions=output:tunnel")
@@ -235,20 +248,23 @@ class Offload(unittest.TestCase):
         self.flows("in_port=vm0,ip actions=output:vm1")
         self.offload("vm0", frame)
         self.flows(f"in_port=vm0,ip actions=output:{TO_PHY}")
-        wait_for(lambda: [f"represented_port ethdev_port_id {UPLINK}" in rule.actions for rule in self.net.rules(VF0)]
-                 == [True], "the rule sends to the wire")
-        self.assert_switched_by_rule("vm0", frame, "uplink", lambda arrived: self.assertEqual(arrived, bytes(frame)))
+        to_the_wire = ["count", f"represented_port ethdev_port_id {UPLINK}"]
+        wait_for(lambda: [rule.actions for rule in self.net.rules(VF0)] == [to_the_wire],
+                 lambda: f"the rule sends to the wire: {self.net.rules(VF0)}")
+        self.assert_switched_by_rule("vm0", frame, "uplink", frame)
 
     def test_an_idle_flow_leaves_the_eswitch_and_comes_back(self):
         frame = udp("vm0", "vm1")
+        self.net.ovs.forget_flows_after(IDLE_SECONDS * 1000)
+        self.addCleanup(self.net.ovs.forget_flows_after, 10000)
         self.flows("in_port=vm0,ip actions=output:vm1")
         self.offload("vm0", frame)
         # While packets come, which Open vSwitch knows from the eSwitch's counter alone, the flow stays.
         polled = self.net.ovs.polled_packets()
-        end = time.monotonic() + 2 * IDLE_MILLISECONDS / 1000
+        end = time.monotonic() + 2 * IDLE_SECONDS
         while time.monotonic() < end:
             self.net.send("vm0", frame)
-            time.sleep(IDLE_MILLISECONDS / 1000 / 20)
+            time.sleep(IDLE_SECONDS / 20)
         self.assertEqual(self.net.ovs.polled_packets(), polled)
         self.wait_until_forgotten()
         self.assertEqual(self.net.ovs.flows("offloaded"), {})
@@ -259,7 +275,8 @@ class Offload(unittest.TestCase):
         self.offload("vm0", frame)
 
     def test_unwanted_packets_are_dropped_by_the_rule(self):
-        self.flows("priority=2,in_port=vm0,udp,tp_dst=53 actions=drop\npriority=1,in_port=vm0,ip actions=output:vm1")
+        self.flows("priority=2,in_port=vm0,udp,tp_dst=53 actions=drop\n"
+                   "priority=1,in_port=vm0,ip actions=output:vm1")
         rule = self.offload("vm0", udp("vm0", "vm1"))
         self.assertEqual(rule.actions, ["count", "drop"])
         polled = self.net.ovs.polled_packets()
@@ -270,7 +287,7 @@ class Offload(unittest.TestCase):
 
     def assert_forwarded_by_open_vswitch(self, source, frame, targets, expected, count=BURST):
         """The other way round: no rule, and every frame of them in Open vSwitch's own count."""
-        self.wait_until_forgotten()  # what another way of the test had
+        self.forget()  # what another way of the test had
         self.net.send(source, frame)  # makes the flow
         for target in targets:
             self.assertEqual(len(self.net.receive(target, 1)), 1)
@@ -303,11 +320,17 @@ class Offload(unittest.TestCase):
         self.offload("vm1", frame)
         with self.subTest("reconfigured: Open vSwitch stops and starts it, and keeps its handles of the rules"):
             self.net.ovs.vsctl("set", "interface", "vm1", "mtu_request=1400")
-            wait_for(lambda: not self.net.rules(VF1), "its rule is gone")
+            self.assertEqual(self.net.rules(VF1), [])
             self.net.send("vm1", frame)
             self.assertEqual(self.net.receive("vm0", 1), [bytes(frame)], "Open vSwitch forwards it")
-            time.sleep(1.5 * IDLE_MILLISECONDS / 1000)  # it forgets the flow, whose handle is stale
-            self.assert_switched_by_rule("vm1", frame, "vm0", lambda arrived: self.assertEqual(arrived, bytes(frame)))
+            self.forget()  # with a handle that is stale
+            self.assert_switched_by_rule("vm1", frame, "vm0", frame)
+        with self.subTest("removed and added again"):
+            self.net.ovs.vsctl("del-port", "vm1")
+            self.assertEqual(self.net.rules(VF1), [])
+            self.net.add_port("br-int", "vm1", "net_berth0,representor=vf1")
+            self.flows("in_port=vm1,ip actions=output:vm0")  # its number is another one
+            self.assert_switched_by_rule("vm1", frame, "vm0", frame)
 
     def tearDown(self):
         with open(f"{self.folder.name}/ovs-vswitchd.log") as log:
@@ -331,6 +354,7 @@ class Leaks(unittest.TestCase):
                         net.send("vm1", udp("vm1", "vm0", dport=port))
                     net.drain()
                 self.assertEqual(len(net.rules()), 2 * FLOWS)
+                net.ovs.forget_flows_after(IDLE_SECONDS * 1000)
                 wait_for(lambda: not net.rules(), "every rule is gone")
                 net.drain()
                 self.assertEqual(net.ovs.buffers_in_use(), before)
@@ -348,8 +372,8 @@ def as_built(frame):
     return copy
 
 
-def udp(source, target, sport=1000, dport=53, ip_source="10.1.0.5", ip_target="10.1.0.6", ttl=64, source_mac=None):
-    frame = Ether(src=source_mac or MAC[source], dst=MAC[target]) / IP(src=ip_source, dst=ip_target, ttl=ttl)
+def udp(source, target, sport=1000, dport=53, ip_source="10.1.0.5", ip_target="10.1.0.6", ttl=64):
+    frame = Ether(src=MAC[source], dst=MAC[target]) / IP(src=ip_source, dst=ip_target, ttl=ttl)
     return frame / UDP(sport=sport, dport=dport) / bytes(range(40))
 
 
@@ -359,5 +383,4 @@ if __name__ == "__main__":
         print(f"SKIPPED: needs {', '.join(missing)}", file=sys.stderr)
         sys.exit(77)
     PLUGIN = os.path.abspath(sys.argv.pop(1))
-    ARGUMENTS = os.environ.get("BERTH_ESWITCH_ARGUMENTS", "")
     unittest.main(verbosity=2)

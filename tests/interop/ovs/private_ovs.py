@@ -13,11 +13,11 @@ import time
 
 VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
-PROGRAMS = ("ovsdb-tool", "ovsdb-server", "ovs-vsctl", "ovs-appctl", "ovs-ofctl", "unshare", "nsenter", "setpriv")
+PROGRAMS = ("ovsdb-tool", "ovsdb-server", "ovs-vsctl", "ovs-appctl", "ovs-ofctl", "unshare", "nsenter",
+            "setpriv", "ip")
 
 BACKINGS = ("uplink", "vm0", "vm1")  # as net_vhost0 and on; the switch's ethdevs come behind them
 PROXY_ETHDEV = len(BACKINGS)
-IDLE_MILLISECONDS = 1500  # until Open vSwitch removes a flow that no packet uses
 PATIENCE = 30  # seconds until an event that should come is given up
 
 
@@ -27,7 +27,7 @@ def what_is_missing():
     if not os.path.exists(VSWITCHD):
         missing.append("Open vSwitch with DPDK (openvswitch-switch-dpdk: tools/deps install test)")
     missing += [program for program in PROGRAMS if shutil.which(program) is None]
-    if (os.cpu_count() or 1) < 2:
+    if len(os.sched_getaffinity(0)) < 2:
         missing.append("a second CPU: the eSwitch's worker has one of its own")
     return missing
 
@@ -43,7 +43,7 @@ def wait_for(condition, what, seconds=PATIENCE):
 
 
 class PrivateOvs:
-    def __init__(self, folder, plugin, switch_arguments="", hw_offload="true"):
+    def __init__(self, folder, plugin):
         self.folder = folder
         self.database = f"unix:{folder}/db.sock"
         self.control = f"{folder}/ctl"
@@ -55,23 +55,26 @@ class PrivateOvs:
                     f"--unixctl={folder}/db.ctl", f"--log-file={folder}/ovsdb-server.log")
         wait_for(lambda: os.path.exists(f"{folder}/db.sock"), "the database runs")
         self.vsctl("--no-wait", "init")
-        self.vsctl("--no-wait", "set", "Open_vSwitch", ".", *self._options(plugin, switch_arguments, hw_offload))
+        self.vsctl("--no-wait", "set", "Open_vSwitch", ".", *self._options(plugin))
         self.vswitchd = self._start("unshare", "--net", VSWITCHD, self.database, f"--unixctl={self.control}",
                                     f"--log-file={folder}/ovs-vswitchd.log")
         wait_for(lambda: os.path.exists(self.control) or self.vswitchd.poll() is not None, "ovs-vswitchd starts")
+        assert self.vswitchd.poll() is None, f"ovs-vswitchd ended{self.log_tail()}"
 
-    def _options(self, plugin, switch_arguments, hw_offload):
+    def _options(self, plugin):
         backings = [f"net_vhost{number},iface={self.folder}/{name}.sock" for number, name in enumerate(BACKINGS)]
         switch = "net_berth0,uplink=net_vhost0," + ",".join(
             f"function=net_vhost{number}" for number in range(1, len(BACKINGS)))
-        # The main thread is on CPU 0, the eSwitch's worker is the service core on CPU 1; both nap when idle.
-        extra = ["--no-huge", "--legacy-mem", "-m", "768", "--no-pci", "--file-prefix=berth-ovs", "-l", "0,1", "-S", "1",
-                 "-d", plugin, *(f"--vdev={backing}" for backing in backings),
-                 f"--vdev={switch},steering=software,idle_nap=100,mbufs=8192{switch_arguments}"]
-        return ["other_config:dpdk-init=true", f"other_config:hw-offload={hw_offload}",
-                "other_config:pmd-cpu-mask=0x1", "other_config:pmd-maxsleep=100",
-                "other_config:per-port-memory=true", f"other_config:max-idle={IDLE_MILLISECONDS}",
-                "other_config:dpdk-extra=" + json.dumps(" ".join(extra))]
+        # The polling thread shares a CPU with the main one, the eSwitch's worker (a service core) has the other.
+        # Both nap when idle.
+        polling, worker = sorted(os.sched_getaffinity(0))[:2]
+        extra = ["--no-huge", "--legacy-mem", "-m", "768", "--no-pci", "--file-prefix=berth-ovs",
+                 "-l", f"{polling},{worker}", "-S", str(worker), "-d", plugin,
+                 *(f"--vdev={backing}" for backing in backings),
+                 f"--vdev={switch},steering=software,idle_nap=100,mbufs=8192"]
+        return ["other_config:dpdk-init=true", "other_config:hw-offload=true",
+                f"other_config:pmd-cpu-mask={1 << polling:#x}", "other_config:pmd-maxsleep=100",
+                "other_config:per-port-memory=true", "other_config:dpdk-extra=" + json.dumps(" ".join(extra))]
 
     def _start(self, *command):
         log = open(f"{self.folder}/output", "a")
@@ -102,6 +105,10 @@ class PrivateOvs:
         threads = text.split("pmd thread ")[1:]
         assert len(threads) == 1, text
         return int(re.search(r"packets received: (\d+)", threads[0]).group(1))
+
+    def forget_flows_after(self, milliseconds):
+        """How long the datapath keeps a flow that no packet uses."""
+        self.vsctl("set", "Open_vSwitch", ".", f"other_config:max-idle={milliseconds}")
 
     def flows(self, kind="all"):
         """Of the datapath, or of it only the offloaded ones: {text: packets}."""
