@@ -30,6 +30,10 @@ RuleResult<IndirectAction*> create(SoftSwitch& /*owner*/, const rte_flow_indir_a
     if (mark == nullptr || mark->profile == nullptr) {
       return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ACTION_CONF, "meter_mark needs a profile (HP-30)", &action);
     }
+    if (mark->color_mode != 0 && mark->init_color != RTE_COLOR_GREEN) {
+      return refuse(ENOTSUP, RTE_FLOW_ERROR_TYPE_ACTION_CONF, "meter_mark starts from green only (HP-30)",
+                    &action);
+    }
     made->meter = std::make_unique<Meter>(*reinterpret_cast<const MeterProfile*>(mark->profile));
     made->meter->set_enabled(mark->state != 0);
   } else if (action.type != RTE_FLOW_ACTION_TYPE_COUNT) {

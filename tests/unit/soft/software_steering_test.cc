@@ -205,6 +205,13 @@ TEST(CommonSteering, TakesNoneOfIt) {
   EXPECT_THAT(refused("from:vf0 / eth / end actions port_id id vf1"), HasSubstr("HP-26"));
   EXPECT_THAT(refused("from:vf0 / eth / end actions set_mac_src mac_addr 02:00:00:00:00:0a / to:vf1"),
               HasSubstr("HP-26"));
+  const FlowText rule =
+      parse_flow("transfer " + net.with_ids("group 1 pattern from:vf0 / eth / end actions drop / end"));
+  rte_flow_error error{};
+  EXPECT_EQ(rte_flow_create(net.ethdev(kWeb), &rule.attr, rule.pattern.data(), rule.actions.data(), &error),
+            nullptr);
+  EXPECT_EQ(rte_errno, EINVAL);
+  EXPECT_THAT(error.message, HasSubstr("proxy"));
 }
 
 // Open vSwitch's packets begin with DPDK's and go on behind it, in the private area of their buffers.
