@@ -48,7 +48,7 @@ rte_flow* create(rte_eth_dev* ethdev, const rte_flow_attr* attr, const rte_flow_
                  const rte_flow_action actions[], rte_flow_error* error) try {
   const RuleResult<SoftSwitch*> owner = switch_of(ethdev);
   if (!owner) return report_null<rte_flow>(owner.error(), error);
-  if (!ethdev_port(ethdev).is_started) {  // a representor
+  if (ethdev->data->dev_started == 0) {  // a representor
     return report_null<rte_flow>({ENODEV, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, "port not started"}, error);
   }
   const RuleResult<Rule*> rule = (*owner)->create_rule(*attr, pattern, actions, context_of(ethdev));

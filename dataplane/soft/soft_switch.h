@@ -9,6 +9,7 @@
 #include "dataplane/soft/flow_queues.h"
 #include "dataplane/soft/forwarder.h"
 #include "dataplane/soft/idle_nap.h"
+#include "dataplane/soft/indirect_action.h"
 #include "dataplane/soft/meter_book.h"
 #include "dataplane/soft/port_map.h"
 #include "dataplane/soft/profile.h"
@@ -69,6 +70,7 @@ class SoftSwitch {
   RuleBook& rules() { return rules_; }
   FlowQueues& queues() { return queues_; }
   MeterBook& meters() { return meters_; }
+  IndirectActions& handles() { return handles_; }
   Faults& faults() { return faults_; }
   const PoolSizes& pool_sizes() const { return config_.pools; }
   const PortMap& port_map() const { return map_; }
@@ -107,6 +109,7 @@ class SoftSwitch {
   const SwitchConfig config_;
   PortMap map_;
   Forwarder::Ports ports_;
+  IndirectActions handles_;  // outlives the rules that use them
   RuleBook rules_;
   Forwarder forwarder_;
   IdleNap idle_nap_;

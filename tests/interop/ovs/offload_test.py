@@ -21,8 +21,9 @@ from private_ovs import BACKINGS, PATIENCE, PROXY_ETHDEV, PrivateOvs, wait_for, 
 from telemetry import Telemetry  # noqa: E402
 from vhost_port import VhostPort  # noqa: E402
 
-from scapy.layers.inet import IP, UDP  # noqa: E402
-from scapy.layers.l2 import Dot1Q, Ether  # noqa: E402
+from scapy.layers.inet import ICMP, IP, TCP, UDP  # noqa: E402
+from scapy.layers.inet6 import IPv6  # noqa: E402
+from scapy.layers.l2 import ARP, Dot1Q, Ether  # noqa: E402
 from scapy.layers.vxlan import VXLAN  # noqa: E402
 
 PLUGIN = ""
@@ -195,6 +196,23 @@ class Offload(unittest.TestCase):
         frame = udp("vm0", "vm1")
         rule = self.assert_switched_by_rule("vm0", frame, "vm1", frame)
         self.assertEqual(rule.actions, ["count", f"represented_port ethdev_port_id {VF1}"])
+
+    def test_flows_of_every_usual_kind_are_switched_by_rules(self):
+        ethernet = Ether(src=MAC["vm0"], dst=MAC["vm1"])
+        ipv4 = IP(src="10.1.0.5", dst="10.1.0.6")
+        for match, frame in {
+                "tcp,tp_dst=80": ethernet / ipv4 / TCP(sport=1000, dport=80) / bytes(40),
+                "icmp,icmp_type=8": ethernet / ipv4 / ICMP(type="echo-request", id=1, seq=1) / bytes(40),
+                "ipv6,ipv6_dst=2001:db8::6": ethernet / IPv6(src="2001:db8::5", dst="2001:db8::6") / UDP() / bytes(40),
+                "udp6,ipv6_src=2001:db8::/64,tp_dst=53": ethernet / IPv6(src="2001:db8::5", dst="2001:db8::6") /
+                UDP(sport=1000, dport=53) / bytes(40),
+                "ip,dl_vlan=7": ethernet / Dot1Q(vlan=7, prio=3) / ipv4 / UDP() / bytes(40),
+                "arp": ethernet / ARP(op="is-at", hwsrc=MAC["vm0"], psrc="10.1.0.5", hwdst=MAC["vm1"],
+                                      pdst="10.1.0.6") / bytes(18)}.items():
+            with self.subTest(match):
+                self.flows(f"in_port=vm0,{match} actions=output:vm1")
+                self.forget()
+                self.assert_switched_by_rule("vm0", frame, "vm1", frame, count=BURST)
 
     def test_the_eswitchs_counters_reach_open_vswitchs_flows(self):
         self.flows("in_port=vm0,ip actions=output:vm1")
