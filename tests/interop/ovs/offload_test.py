@@ -17,9 +17,8 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../../conformance")]
-from private_ovs import BACKINGS, PATIENCE, PROXY_ETHDEV, PrivateOvs, wait_for, what_is_missing  # noqa: E402
-from telemetry import Telemetry  # noqa: E402
-from vhost_port import VhostPort  # noqa: E402
+from bridges import HOST_VTEP, MAC, PEER_VTEP, PORTS, TO_PHY, UPLINK, VF0, VF1, Bridges  # noqa: E402
+from private_ovs import PATIENCE, wait_for, what_is_missing  # noqa: E402
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP  # noqa: E402
 from scapy.layers.inet6 import IPv6  # noqa: E402
@@ -27,105 +26,9 @@ from scapy.layers.l2 import ARP, Dot1Q, Ether  # noqa: E402
 from scapy.layers.vxlan import VXLAN  # noqa: E402
 
 PLUGIN = ""
-UPLINK, VF0, VF1 = (PROXY_ETHDEV + number for number in range(3))
-PORTS = dict(zip(BACKINGS, (UPLINK, VF0, VF1)))
-MAC = {"vm0": "02:00:00:00:00:01", "vm1": "02:00:00:00:00:02", "router": "02:00:00:00:00:fe",
-       "uplink": "02:aa:00:00:00:02", "host": "02:aa:00:00:00:01"}
-HOST_VTEP, PEER_VTEP = "192.168.77.1", "192.168.77.2"
 FLOWS = 10  # each way; the telemetry's answer has room for the rules of some twenty
 IDLE_SECONDS = 2  # until Open vSwitch removes a flow that no packet uses, in the tests of that
 BURST = 100  # frames in flight; a vhost-user ring has 256
-TO_PHY = "patch-int"  # br-int's way to br-phy
-
-
-class Network:
-    """Open vSwitch with its two bridges, the guests and the wire."""
-
-    def __init__(self, folder):
-        self.ovs = PrivateOvs(folder, PLUGIN)
-        self.inside = ("nsenter", "-t", str(self.ovs.vswitchd.pid), "-n")
-        self.eswitch = None
-        self.guests = {}
-        self.sent = 0
-        try:
-            self._build(folder)
-        except BaseException:
-            self.close()
-            raise
-
-    def _build(self, folder):
-        # The kernel's own IPv6 says hello on every bridge.
-        self.ovs.run(*self.inside, "sh", "-c", "for one in /proc/sys/net/ipv6/conf/*/disable_ipv6; do "
-                     "[ ! -e $one ] || echo 1 > $one; done")
-        bridge = "datapath_type=netdev fail_mode=secure".split()
-        self.ovs.vsctl("add-br", "br-phy", "--", "set", "bridge", "br-phy", *bridge,
-                       f"other-config:hwaddr={MAC['host']}")
-        self.ovs.vsctl("add-br", "br-int", "--", "set", "bridge", "br-int", *bridge)
-        # The proxy first, the representors behind it (HP-42).
-        self.add_port("br-phy", "wire", "net_berth0")
-        self.add_port("br-int", "vm0", "net_berth0,representor=vf0")
-        self.add_port("br-int", "vm1", "net_berth0,representor=vf1")
-        self.ovs.vsctl(
-            "add-port", "br-int", TO_PHY, "--", "set", "interface", TO_PHY, "type=patch", "options:peer=patch-phy",
-            "--", "add-port", "br-phy", "patch-phy", "--", "set", "interface", "patch-phy", "type=patch",
-            f"options:peer={TO_PHY}", "--", "add-port", "br-int", "tunnel", "--", "set", "interface", "tunnel",
-            "type=vxlan", f"options:remote_ip={PEER_VTEP}", "options:key=7001")
-        self.ovs.run(*self.inside, "ip", "address", "add", f"{HOST_VTEP}/24", "dev", "br-phy")
-        self.ovs.run(*self.inside, "ip", "link", "set", "br-phy", "up")
-        self.ovs.appctl("tnl/neigh/set", "br-phy", PEER_VTEP, MAC["uplink"])
-        self.ovs.ofctl("br-phy", "add-flow", "in_port=LOCAL,actions=output:wire")
-        self.ovs.ofctl("br-phy", "add-flow", "in_port=patch-phy,actions=output:wire")
-        self.ovs.ofctl("br-phy", "add-flow", f"priority=9,in_port=wire,ip,nw_dst={HOST_VTEP},actions=LOCAL")
-        self.ovs.ofctl("br-phy", "add-flow", "priority=1,in_port=wire,actions=output:patch-phy")
-
-        self.eswitch = Telemetry(f"{folder}/dpdk/berth-ovs/dpdk_telemetry.v2")
-        self.guests = {name: VhostPort(f"{folder}/{name}.sock") for name in BACKINGS}
-
-    def add_port(self, bridge, name, device):
-        self.ovs.vsctl("add-port", bridge, name, "--", "set", "interface", name, "type=dpdk",
-                       f"options:dpdk-devargs={device}", "options:n_rxq_desc=512", "options:n_txq_desc=512")
-        error = self.ovs.vsctl("get", "interface", name, "error").strip()
-        assert error == "[]", f"{name}: {error}{self.ovs.log_tail()}"
-
-    def rules(self, source=None):
-        return [rule for rule in self.eswitch.rules(PROXY_ETHDEV) if source in (None, rule.source)]
-
-    def send(self, name, frame, count=1):
-        for _ in range(count):
-            self.guests[name].send(bytes(frame))
-        self.sent += count
-
-    def receive(self, name, count):
-        """So many frames, or as many as come."""
-        frames = []
-        while len(frames) < count and (frame := self.guests[name].receive(5)) is not None:
-            frames.append(frame)
-        return frames
-
-    def is_settled(self):
-        """Open vSwitch has taken every packet that missed."""
-        numbers = [self.eswitch.ask(f"/ethdev/xstats,{port}") for port in PORTS.values()]
-        return all(port["missed_packets"] == port["miss_dropped_packets"] + port["rx_good_packets"]
-                   for port in numbers)
-
-    def drain(self):
-        """What arrives anywhere until nothing does for a while."""
-        wait_for(self.is_settled, "Open vSwitch takes what missed")
-        frames = []
-        while arrived := [frame for guest in self.guests.values() if (frame := guest.receive(0.1)) is not None]:
-            frames += arrived
-        return frames
-
-    def close(self):
-        """The exit code of ovs-vswitchd."""
-        for guest in self.guests.values():
-            guest.close()
-        if self.eswitch is not None:
-            self.eswitch.close()
-        try:
-            return self.ovs.stop()
-        finally:
-            self.ovs.kill()
 
 
 class Offload(unittest.TestCase):
@@ -133,7 +36,7 @@ class Offload(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls.folder.cleanup)
-        cls.net = Network(cls.folder.name)
+        cls.net = Bridges(cls.folder.name, PLUGIN)
         cls.addClassCleanup(cls.net.close)
 
     def setUp(self):
@@ -358,7 +261,7 @@ class Offload(unittest.TestCase):
 class Leaks(unittest.TestCase):
     def test_nothing_is_left_when_the_flows_are_gone_and_open_vswitch_ends(self):
         with tempfile.TemporaryDirectory() as folder:
-            net = Network(folder)
+            net = Bridges(folder, PLUGIN)
             try:
                 for port in range(FLOWS):
                     net.ovs.ofctl("br-int", "add-flow", f"in_port=vm0,udp,tp_dst={port} actions=output:vm1")
