@@ -32,6 +32,14 @@ Modify lower_modify(const rte_flow_action_modify_field& action) {
   return modify;
 }
 
+// The configuration of every legacy action is the value, in wire order, from its first byte on.
+Modify lower_legacy_set(const rte_flow_action& action, std::uint16_t layers) {
+  const ModifyShape& shape = *legacy_modify_shape(action.type, layers);
+  Modify modify{.field = shape.field};
+  std::memcpy(modify.value.data(), action.conf, shape.bytes);
+  return modify;
+}
+
 }  // namespace
 
 const ModifyShape* modify_shape(rte_flow_field_id field) {
@@ -57,7 +65,60 @@ const ModifyShape* modify_shape(rte_flow_field_id field) {
   return nullptr;
 }
 
-RuleResult<ActionList> lower_actions(const rte_flow_action actions[], const PortMap& ports) {
+bool is_legacy_set(rte_flow_action_type type) {
+  switch (type) {
+    case RTE_FLOW_ACTION_TYPE_SET_MAC_SRC:
+    case RTE_FLOW_ACTION_TYPE_SET_MAC_DST:
+    case RTE_FLOW_ACTION_TYPE_SET_IPV4_SRC:
+    case RTE_FLOW_ACTION_TYPE_SET_IPV4_DST:
+    case RTE_FLOW_ACTION_TYPE_SET_IPV6_SRC:
+    case RTE_FLOW_ACTION_TYPE_SET_IPV6_DST:
+    case RTE_FLOW_ACTION_TYPE_SET_TTL:
+    case RTE_FLOW_ACTION_TYPE_SET_TP_SRC:
+    case RTE_FLOW_ACTION_TYPE_SET_TP_DST:
+      return true;
+    default:
+      return false;
+  }
+}
+
+const ModifyShape* legacy_modify_shape(rte_flow_action_type type, std::uint16_t layers) {
+  const bool is_tcp = (layers & kHasTcp) != 0;
+  const bool is_v6 = (layers & kHasIpv6) != 0;
+  switch (type) {
+    case RTE_FLOW_ACTION_TYPE_SET_MAC_SRC:
+      return modify_shape(RTE_FLOW_FIELD_MAC_SRC);
+    case RTE_FLOW_ACTION_TYPE_SET_MAC_DST:
+      return modify_shape(RTE_FLOW_FIELD_MAC_DST);
+    case RTE_FLOW_ACTION_TYPE_SET_IPV4_SRC:
+      return modify_shape(RTE_FLOW_FIELD_IPV4_SRC);
+    case RTE_FLOW_ACTION_TYPE_SET_IPV4_DST:
+      return modify_shape(RTE_FLOW_FIELD_IPV4_DST);
+    case RTE_FLOW_ACTION_TYPE_SET_IPV6_SRC:
+      return modify_shape(RTE_FLOW_FIELD_IPV6_SRC);
+    case RTE_FLOW_ACTION_TYPE_SET_IPV6_DST:
+      return modify_shape(RTE_FLOW_FIELD_IPV6_DST);
+    case RTE_FLOW_ACTION_TYPE_SET_TTL:
+      return modify_shape(is_v6 ? RTE_FLOW_FIELD_IPV6_HOPLIMIT : RTE_FLOW_FIELD_IPV4_TTL);
+    case RTE_FLOW_ACTION_TYPE_SET_TP_SRC:
+      return modify_shape(is_tcp ? RTE_FLOW_FIELD_TCP_PORT_SRC : RTE_FLOW_FIELD_UDP_PORT_SRC);
+    case RTE_FLOW_ACTION_TYPE_SET_TP_DST:
+      return modify_shape(is_tcp ? RTE_FLOW_FIELD_TCP_PORT_DST : RTE_FLOW_FIELD_UDP_PORT_DST);
+    default:
+      return nullptr;
+  }
+}
+
+PortIndex target_of(const rte_flow_action& action, const PortMap& ports, PortIndex made_on) {
+  if (action.type == RTE_FLOW_ACTION_TYPE_REPRESENTED_PORT)
+    return ports.port_of(static_cast<const rte_flow_action_ethdev*>(action.conf)->port_id);
+  const auto& port = *static_cast<const rte_flow_action_port_id*>(action.conf);
+  if (port.original != 0) return made_on;
+  return port.id <= UINT16_MAX ? ports.port_of(static_cast<std::uint16_t>(port.id)) : kNoPort;
+}
+
+RuleResult<ActionList> lower_actions(const rte_flow_action actions[], const PortMap& ports,
+                                     const ActionContext& context) {
   ActionList list;
   for (const rte_flow_action* action = actions; action->type != RTE_FLOW_ACTION_TYPE_END; ++action) {
     switch (action->type) {
@@ -90,8 +151,9 @@ RuleResult<ActionList> lower_actions(const rte_flow_action actions[], const Port
         list.jump_group = static_cast<const rte_flow_action_jump*>(action->conf)->group;
         break;
       case RTE_FLOW_ACTION_TYPE_REPRESENTED_PORT:
+      case RTE_FLOW_ACTION_TYPE_PORT_ID:
         list.fate = Fate::kPort;
-        list.port = ports.port_of(static_cast<const rte_flow_action_ethdev*>(action->conf)->port_id);
+        list.port = target_of(*action, ports, context.made_on);
         break;
       case RTE_FLOW_ACTION_TYPE_MODIFY_FIELD:
         list.modifies.push_back(
@@ -105,6 +167,8 @@ RuleResult<ActionList> lower_actions(const rte_flow_action actions[], const Port
         break;
       }
       default:
+        if (is_legacy_set(action->type))
+          list.modifies.push_back(lower_legacy_set(*action, list.decap ? context.inner : context.outer));
         break;
     }
   }

@@ -44,6 +44,12 @@ struct ModifyShape {
 // Null when the profile has no such destination (HP-27).
 const ModifyShape* modify_shape(rte_flow_field_id field);
 
+// The actions that MODIFY_FIELD has replaced: SET_MAC_SRC and on. Software steering still knows them.
+bool is_legacy_set(rte_flow_action_type type);
+// What such an action modifies in a packet of these layers (Presence bits): SET_TTL and SET_TP_* say neither
+// which IP nor which protocol. Never null for a legacy action; what it needs may be missing in `layers`.
+const ModifyShape* legacy_modify_shape(rte_flow_action_type type, std::uint16_t layers);
+
 // SET of a whole header field, or of some bits of a tag.
 struct Modify {
   ModifyField field{};
@@ -74,7 +80,19 @@ struct ActionList {
   }
 };
 
+// Where a REPRESENTED_PORT or PORT_ID action with a configuration sends a packet; kNoPort when it is no port
+// of this switch. `made_on` is what PORT_ID calls the original port.
+PortIndex target_of(const rte_flow_action& action, const PortMap& ports, PortIndex made_on);
+
+// What the lowering of actions has to know of their rule.
+struct ActionContext {
+  PortIndex made_on = kUplink;
+  std::uint16_t outer = 0;  // Presence bits that the pattern demands
+  std::uint16_t inner = 0;
+};
+
 // Only for actions that passed the profile check; what is left to refuse is the encap definition.
-RuleResult<ActionList> lower_actions(const rte_flow_action actions[], const PortMap& ports);
+RuleResult<ActionList> lower_actions(const rte_flow_action actions[], const PortMap& ports,
+                                     const ActionContext& context = {});
 
 }  // namespace berth::soft

@@ -25,12 +25,25 @@ int collect(const char* key, const char* value, void* pairs) {
 }  // namespace
 
 std::expected<SwitchConfig, std::string> parse_devargs(const char* text) {
-  static constexpr std::array kKeys{"uplink",       "flow_cache",   "max_meters",
-                                    "fault_refuse", "fault_stall",  "fault_reset",
-                                    "fault_ignore", "function",     "max_rules",
-                                    "max_counters", "max_groups",   "max_encaps",
-                                    "mbufs",        "match_dwords", "agent_ring",
-                                    "idle_nap",     "unbacked",     static_cast<const char*>(nullptr)};
+  static constexpr std::array kKeys{"uplink",
+                                    "flow_cache",
+                                    "max_meters",
+                                    "fault_refuse",
+                                    "fault_stall",
+                                    "fault_reset",
+                                    "fault_ignore",
+                                    "function",
+                                    "max_rules",
+                                    "max_counters",
+                                    "max_groups",
+                                    "max_encaps",
+                                    "mbufs",
+                                    "match_dwords",
+                                    "agent_ring",
+                                    "idle_nap",
+                                    "unbacked",
+                                    "steering",
+                                    static_cast<const char*>(nullptr)};
   const std::unique_ptr<rte_kvargs, KvargsDeleter> arguments(
       rte_kvargs_parse(text != nullptr ? text : "", kKeys.data()));
   if (arguments == nullptr)
@@ -62,6 +75,9 @@ std::expected<SwitchConfig, std::string> parse_devargs(const char* text) {
       config.uplink = value;
     } else if (key == "function") {
       config.functions.push_back(value);
+    } else if (key == "steering") {
+      if (value != "both" && value != "software") return std::unexpected("steering= is both or software");
+      config.steering = value == "software" ? Steering::kSoftware : Steering::kBoth;
     } else {
       for (const auto& [name, number] : numbers) {
         if (name != key) continue;

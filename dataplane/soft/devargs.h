@@ -10,6 +10,8 @@
 //   flow_cache=      flows that the cache remembers; 0 switches it off
 //   agent_ring=      packets that wait for the agent, per port and direction
 //   idle_nap=        microseconds that the worker sleeps between rounds when no packets come (never)
+//   steering=        `both` (default): rules that either steering engine of mlx5 takes; `software`: what its
+//                    software steering alone takes, as foreign clients of rte_flow write it (profile.h)
 //   fault_refuse= fault_ignore= fault_stall= fault_reset=   faults on request (faults.h)
 #pragma once
 
@@ -25,12 +27,15 @@ namespace berth::soft {
 
 inline constexpr std::uint32_t kMaxUnbacked = 1U << 15;
 
+enum class Steering : std::uint8_t { kBoth, kSoftware };
+
 struct SwitchConfig {
   std::string uplink;
   std::vector<std::string> functions;
   std::uint32_t unbacked = 0;  // at most kMaxUnbacked
   PoolSizes pools;
   ProfileLimits limits;
+  Steering steering = Steering::kBoth;
   std::uint32_t mbufs = 0;  // 0: by the number of ports
   std::uint32_t agent_ring = 512;
   std::uint32_t idle_nap_us = 0;  // microseconds; 0: the worker never sleeps

@@ -95,4 +95,5 @@ RTE_PMD_REGISTER_VDEV(net_berth, driver);
 RTE_PMD_REGISTER_PARAM_STRING(
     net_berth,
     "uplink=<ethdev> function=<ethdev> max_rules=<n> max_counters=<n> max_groups=<n> "
-    "max_encaps=<n> max_meters=<n> match_dwords=<n> mbufs=<n> agent_ring=<n> idle_nap=<us> unbacked=<n>");
+    "max_encaps=<n> max_meters=<n> match_dwords=<n> mbufs=<n> agent_ring=<n> idle_nap=<us> unbacked=<n> "
+    "steering=<both|software>");

@@ -2,11 +2,13 @@
 
 #include "dataplane/soft/flow_ops.h"
 #include "dataplane/soft/meter_ops.h"
+#include "dataplane/soft/rule_text.h"
 #include "dataplane/soft/soft_switch.h"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cinttypes>
 #include <cstring>
 
 namespace berth::soft {
@@ -22,16 +24,28 @@ SwitchPort& switch_port(EthdevPort& port) {
   return port.owner->port(port.index);
 }
 
+// Into buffers of the application's. Null, and counted by ethdev (rx_nombuf), when it has none left.
+rte_mbuf* copy_for(EthdevPort& port, rte_mbuf* packet) {
+  rte_mbuf* copy = rte_pktmbuf_copy(packet, port.copy_to, 0, UINT32_MAX);
+  rte_pktmbuf_free(packet);
+  if (copy == nullptr) ++port.ethdev->data->rx_mbuf_alloc_failed;
+  return copy;
+}
+
 std::uint16_t receive(void* queue, rte_mbuf** packets, std::uint16_t count) {
   EthdevPort& port = *static_cast<EthdevPort*>(queue);
   SwitchPort& source = switch_port(port);
   const unsigned taken =
       rte_ring_sc_dequeue_burst(source.to_agent.get(), reinterpret_cast<void**>(packets), count, nullptr);
+  std::uint16_t given = 0;
   for (unsigned i = 0; i < taken; ++i) {
-    packets[i]->port = port.ethdev->data->port_id;
-    source.counters.agent_received.add(packets[i]->pkt_len);
+    rte_mbuf* packet = port.copy_to == nullptr ? packets[i] : copy_for(port, packets[i]);
+    if (packet == nullptr) continue;
+    packet->port = port.ethdev->data->port_id;
+    source.counters.agent_received.add(packet->pkt_len);
+    packets[given++] = packet;
   }
-  return static_cast<std::uint16_t>(taken);
+  return given;
 }
 
 std::uint16_t transmit(void* queue, rte_mbuf** packets, std::uint16_t count) {
@@ -78,6 +92,8 @@ int stop(rte_eth_dev* ethdev) {
         port.owner->ethdevs(), [](const auto& other) { return !other->is_proxy() && other->is_started; });
     if (is_used) return -EBUSY;  // HP-42: the representors first
     port.owner->stop();
+  } else if (port.owner->steering() == Steering::kSoftware) {
+    port.owner->rules().flush_of(port.index);
   }
   port.is_started = false;
   switch_port(port).agent_listens.store(false, std::memory_order_relaxed);
@@ -108,9 +124,12 @@ int infos_get(rte_eth_dev* ethdev, rte_eth_dev_info* info) {
   return 0;
 }
 
+// Packets are handed over in the buffers that they came in. An application whose buffers have a private area
+// (Open vSwitch keeps its own packet in there) would write past the end of those: it gets copies in its own.
 int rx_queue_setup(rte_eth_dev* ethdev, std::uint16_t queue, std::uint16_t, unsigned, const rte_eth_rxconf*,
-                   rte_mempool*) {
+                   rte_mempool* pool) {
   ethdev->data->rx_queues[queue] = ethdev->data->dev_private;
+  port_of(ethdev).copy_to = pool != nullptr && rte_pktmbuf_priv_size(pool) != 0 ? pool : nullptr;
   return 0;
 }
 
@@ -182,6 +201,19 @@ int xstats_get_names(rte_eth_dev*, rte_eth_xstat_name* names, unsigned count) {
   return kCount;
 }
 
+// All rules with their counters, for whoever looks at the switch from outside its application (DPDK's
+// telemetry).
+int priv_dump(rte_eth_dev* ethdev, FILE* file) {
+  SoftSwitch& owner = *port_of(ethdev).owner;
+  owner.rules().view(nullptr, [&](const RuleView& rule) {
+    std::fprintf(file, "%s", format_rule(rule, owner.port_map()).c_str());
+    if (rule.actions.count)
+      std::fprintf(file, " # packets %" PRIu64 " bytes %" PRIu64, rule.counter.packets, rule.counter.bytes);
+    std::fprintf(file, "\n");
+  });
+  return 0;
+}
+
 int representor_info_get(rte_eth_dev* ethdev, rte_eth_representor_info* info) {
   const auto& ethdevs = port_of(ethdev).owner->ethdevs();
   if (info == nullptr || ethdevs.size() < 2) return ethdevs.size() < 2 ? 0 : 1;
@@ -233,6 +265,7 @@ const eth_dev_ops kOps = [] {
   ops.xstats_get = &xstats_get;
   ops.xstats_get_names = &xstats_get_names;
   ops.representor_info_get = &representor_info_get;
+  ops.eth_dev_priv_dump = &priv_dump;
   ops.flow_ops_get = &flow_ops_get;
   ops.mtr_ops_get = &meter_ops_get;
   return ops;

@@ -13,10 +13,15 @@
 namespace berth::soft {
 namespace {
 
-// A transfer rule belongs to the switch, so it is made on the proxy only, and only while it runs.
+bool is_software_steering(const rte_eth_dev* ethdev) {
+  return ethdev_port(ethdev).owner->steering() == Steering::kSoftware;
+}
+
+// A transfer rule belongs to the switch, so it is made on the proxy only, and only while it runs. Software
+// steering takes rules on every port of the switch.
 RuleResult<SoftSwitch*> switch_of(const rte_eth_dev* ethdev) {
   EthdevPort& port = ethdev_port(ethdev);
-  if (!port.is_proxy()) {
+  if (!port.is_proxy() && !is_software_steering(ethdev)) {
     return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ATTR_TRANSFER, "transfer actions are only valid to proxy port");
   }
   if (!port.owner->is_started()) return refuse(ENODEV, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, "port not started");
@@ -26,11 +31,16 @@ RuleResult<SoftSwitch*> switch_of(const rte_eth_dev* ethdev) {
   return port.owner;
 }
 
+RuleContext context_of(const rte_eth_dev* ethdev) {
+  return {.dialect = is_software_steering(ethdev) ? Dialect::kSoftware : Dialect::kRule,
+          .made_on = ethdev_port(ethdev).index};
+}
+
 int validate(rte_eth_dev* ethdev, const rte_flow_attr* attr, const rte_flow_item pattern[],
              const rte_flow_action actions[], rte_flow_error* error) {
   const RuleResult<SoftSwitch*> owner = switch_of(ethdev);
   if (!owner) return report(owner.error(), error);
-  const RuleResult<void> checked = (*owner)->validate_rule(*attr, pattern, actions);
+  const RuleResult<void> checked = (*owner)->validate_rule(*attr, pattern, actions, context_of(ethdev));
   return checked ? 0 : report(checked.error(), error);
 }
 
@@ -38,13 +48,22 @@ rte_flow* create(rte_eth_dev* ethdev, const rte_flow_attr* attr, const rte_flow_
                  const rte_flow_action actions[], rte_flow_error* error) try {
   const RuleResult<SoftSwitch*> owner = switch_of(ethdev);
   if (!owner) return report_null<rte_flow>(owner.error(), error);
-  const RuleResult<Rule*> rule = (*owner)->create_rule(*attr, pattern, actions, Dialect::kRule);
+  if (ethdev->data->dev_started == 0) {  // a representor
+    return report_null<rte_flow>({ENODEV, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, "port not started"}, error);
+  }
+  const RuleResult<Rule*> rule = (*owner)->create_rule(*attr, pattern, actions, context_of(ethdev));
   return rule ? handle_of(*rule) : report_null<rte_flow>(rule.error(), error);
 } catch (const std::bad_alloc&) {
   return report_null<rte_flow>({ENOMEM, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, "out of memory"}, error);
 }
 
+// Where the port's own stop destroys its rules, there is nothing left to do, and nothing to complain about,
+// for a client that destroys them after it.
 int destroy(rte_eth_dev* ethdev, rte_flow* flow, rte_flow_error* error) {
+  if (is_software_steering(ethdev) && async_rule_of(flow) == nullptr) {
+    ethdev_port(ethdev).owner->rules().destroy(rule_of(flow));
+    return 0;
+  }
   const RuleResult<SoftSwitch*> owner = switch_of(ethdev);
   if (!owner) return report(owner.error(), error);
   if (async_rule_of(flow) != nullptr) {
@@ -56,6 +75,10 @@ int destroy(rte_eth_dev* ethdev, rte_flow* flow, rte_flow_error* error) {
 
 // Flushing a representor or a stopped port is no error: there is nothing of it to flush.
 int flush(rte_eth_dev* ethdev, rte_flow_error* /*error*/) {
+  if (is_software_steering(ethdev)) {
+    ethdev_port(ethdev).owner->rules().flush_of(ethdev_port(ethdev).index);
+    return 0;
+  }
   if (const RuleResult<SoftSwitch*> owner = switch_of(ethdev); owner) {
     (*owner)->rules().flush();
     (*owner)->queues().forget_rules();

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <memory>
+#include <utility>
 
 namespace berth::soft {
 namespace {
@@ -18,7 +19,7 @@ RuleResult<SoftSwitch*> switch_of(const rte_eth_dev* ethdev) {
   return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, "transfer actions are only valid to proxy port");
 }
 
-RuleResult<IndirectAction*> create(SoftSwitch& /*owner*/, const rte_flow_indir_action_conf& conf,
+RuleResult<IndirectAction*> create(SoftSwitch& owner, const rte_flow_indir_action_conf& conf,
                                    const rte_flow_action& action) {
   if (conf.transfer == 0 || conf.ingress != 0 || conf.egress != 0) {
     return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ATTR, "only transfer actions are supported (HP-01)");
@@ -30,12 +31,16 @@ RuleResult<IndirectAction*> create(SoftSwitch& /*owner*/, const rte_flow_indir_a
     if (mark == nullptr || mark->profile == nullptr) {
       return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ACTION_CONF, "meter_mark needs a profile (HP-30)", &action);
     }
+    if (mark->color_mode != 0 && mark->init_color != RTE_COLOR_GREEN) {
+      return refuse(ENOTSUP, RTE_FLOW_ERROR_TYPE_ACTION_CONF, "meter_mark starts from green only (HP-30)",
+                    &action);
+    }
     made->meter = std::make_unique<Meter>(*reinterpret_cast<const MeterProfile*>(mark->profile));
     made->meter->set_enabled(mark->state != 0);
   } else if (action.type != RTE_FLOW_ACTION_TYPE_COUNT) {
     return refuse(ENOTSUP, RTE_FLOW_ERROR_TYPE_ACTION, "action type not supported (HP-28)", &action);
   }
-  return made.release();
+  return owner.handles().keep(std::move(made));
 }
 
 RuleResult<void> destroy(SoftSwitch& owner, IndirectAction& shared) {
@@ -43,7 +48,7 @@ RuleResult<void> destroy(SoftSwitch& owner, IndirectAction& shared) {
     return refuse(EBUSY, RTE_FLOW_ERROR_TYPE_ACTION, "indirect action is in use");
   }
   owner.rules().retire([](void*, void* object, std::size_t) { delete static_cast<IndirectAction*>(object); },
-                       &shared);
+                       owner.handles().release(&shared));
   return {};
 }
 

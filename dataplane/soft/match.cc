@@ -73,16 +73,17 @@ void lower_tag(const rte_flow_item& item, Match& match) {
 
 }  // namespace
 
-Match lower_pattern(const rte_flow_item pattern[], const PortMap& ports) {
+Match lower_pattern(const rte_flow_item pattern[], const PortMap& ports, PortIndex implicit) {
   Match match;
+  PortIndex source = implicit;
   bool is_inner = false;
   for (const rte_flow_item* item = pattern; item->type != RTE_FLOW_ITEM_TYPE_END; ++item) {
     if (item->type == RTE_FLOW_ITEM_TYPE_VOID) continue;
     const ItemShape& shape = *item_shape(item->type);
     if (shape.level == ItemLevel::kPort) {
-      if (item->spec == nullptr) continue;  // every port
-      match.key.port = ports.port_of(static_cast<const rte_flow_item_ethdev*>(item->spec)->port_id);
-      match.mask.port = 0xffff;
+      source = item->spec == nullptr
+                   ? kAnyPort
+                   : ports.port_of(static_cast<const rte_flow_item_ethdev*>(item->spec)->port_id);
     } else if (item->type == RTE_FLOW_ITEM_TYPE_METER_COLOR) {
       match.key.color = static_cast<const rte_flow_item_meter_color*>(item->spec)->color;
       match.mask.color = 0xffffffff;
@@ -93,6 +94,10 @@ Match lower_pattern(const rte_flow_item pattern[], const PortMap& ports) {
                    is_inner ? match.mask.inner : match.mask.outer);
       is_inner = is_inner || shape.level == ItemLevel::kTunnel;
     }
+  }
+  if (source != kAnyPort) {
+    match.key.port = source;
+    match.mask.port = 0xffff;
   }
   return match;
 }

@@ -15,6 +15,7 @@ struct Match {
   FieldVector mask{};
 };
 
-Match lower_pattern(const rte_flow_item pattern[], const PortMap& ports);
+// `implicit` is the source port of a pattern without a port item; kAnyPort where that means every port.
+Match lower_pattern(const rte_flow_item pattern[], const PortMap& ports, PortIndex implicit = kAnyPort);
 
 }  // namespace berth::soft

@@ -13,8 +13,8 @@ enum class Stage : std::uint8_t { kDecap, kCount, kMeter, kModify, kEncap, kFate
 class ActionsCheck {
  public:
   ActionsCheck(const rte_flow_attr& attr, const PatternFacts& pattern, const PortMap& ports,
-               const ProfileLimits& limits, Dialect dialect)
-      : attr_(attr), pattern_(pattern), ports_(ports), limits_(limits), dialect_(dialect) {}
+               const ProfileLimits& limits, const RuleContext& context)
+      : attr_(attr), pattern_(pattern), ports_(ports), limits_(limits), context_(context) {}
 
   RuleResult<void> run(const rte_flow_action actions[]) {
     for (const rte_flow_action* action = actions; action->type != RTE_FLOW_ACTION_TYPE_END; ++action) {
@@ -50,8 +50,13 @@ class ActionsCheck {
       case RTE_FLOW_ACTION_TYPE_REPRESENTED_PORT:
         return check_fate(action);
       default:
-        return no(ENOTSUP, "action not supported (HP-26)", &action);
+        break;
     }
+    if (context_.dialect == Dialect::kSoftware) {
+      if (action.type == RTE_FLOW_ACTION_TYPE_PORT_ID) return check_fate(action);
+      if (is_legacy_set(action.type)) return check_legacy_set(action);
+    }
+    return no(ENOTSUP, "action not supported (HP-26)", &action);
   }
 
   // One slot a stage, and stages in their order.
@@ -78,7 +83,7 @@ class ActionsCheck {
   }
 
   RuleResult<void> check_meter(const rte_flow_action& action) {
-    if (dialect_ != Dialect::kRule)
+    if (context_.dialect == Dialect::kTemplate)
       return no(ENOTSUP, "action not supported in template API (HP-30)", &action);
     if (action.conf == nullptr) return no(EINVAL, "configuration cannot be null (HP-30)", &action);
     return enter_meter(action);
@@ -95,7 +100,7 @@ class ActionsCheck {
     const auto* shared = static_cast<const IndirectAction*>(action.conf);
     if (shared == nullptr) return no(EINVAL, "configuration cannot be null (HP-28)", &action);
     if (shared->type == RTE_FLOW_ACTION_TYPE_COUNT) return check_count(action);
-    if (dialect_ != Dialect::kTemplate) return no(ENOTSUP, "action not supported (HP-30)", &action);
+    if (context_.dialect != Dialect::kTemplate) return no(ENOTSUP, "action not supported (HP-30)", &action);
     return enter_meter(action);
   }
 
@@ -138,10 +143,24 @@ class ActionsCheck {
     if (shape == nullptr)
       return no(ENOTSUP, "modifications of this field are not supported (HP-27)", &action);
     if (RuleResult<void> range = check_modify_range(*conf, *shape, action); !range) return range;
+    return enter_modify(shape->needs, shape->missing_error, conf->width, action);
+  }
+
+  RuleResult<void> check_legacy_set(const rte_flow_action& action) {
+    if (action.conf == nullptr) return no(EINVAL, "action configuration not set (HP-27)", &action);
+    if (has_encap_) return no(EINVAL, "can't have encap action before modify action (HP-21)", &action);
     const std::uint16_t layer = has_decap_ ? pattern_.inner : pattern_.outer;
-    if ((layer & shape->needs) != shape->needs) return no(EINVAL, shape->missing_error, &action);
-    modify_commands_ += (conf->width + 31) / 32;
-    if (modify_commands_ > limits_.max_modify_commands) {
+    const ModifyShape& shape = *legacy_modify_shape(action.type, layer);
+    return enter_modify(shape.needs, shape.missing_error, shape.bytes * 8U, action);
+  }
+
+  RuleResult<void> enter_modify(std::uint16_t needs, const char* missing_error, std::uint32_t bits,
+                                const rte_flow_action& action) {
+    const std::uint16_t layer = has_decap_ ? pattern_.inner : pattern_.outer;
+    if ((layer & needs) != needs) return no(EINVAL, missing_error, &action);
+    modify_commands_ += (bits + 31) / 32;
+    if (modify_commands_ >
+        (attr_.group == 0 ? limits_.max_root_modify_commands : limits_.max_modify_commands)) {
       return no(ENOTSUP, "too many header modify actions to support (HP-25)", &action);
     }
     if (stage_ == Stage::kModify) return {};  // one slot for all of them
@@ -183,10 +202,9 @@ class ActionsCheck {
       if (conf->group <= attr_.group) return no(EINVAL, "a jump must go to a larger group (HP-03)", &action);
       if (conf->group > limits_.max_group) return no(EINVAL, "group index too large (HP-07)", &action);
     }
-    if (action.type == RTE_FLOW_ACTION_TYPE_REPRESENTED_PORT) {
-      const auto* conf = static_cast<const rte_flow_action_ethdev*>(action.conf);
-      if (conf == nullptr) return no(EINVAL, "configuration cannot be null (HP-20)", &action);
-      target_ = ports_.port_of(conf->port_id);
+    if (action.type == RTE_FLOW_ACTION_TYPE_REPRESENTED_PORT || action.type == RTE_FLOW_ACTION_TYPE_PORT_ID) {
+      if (action.conf == nullptr) return no(EINVAL, "configuration cannot be null (HP-20)", &action);
+      target_ = target_of(action, ports_, context_.made_on);
       if (target_ == kNoPort) {
         return no(EINVAL, "port does not belong to E-Switch being configured (HP-20)", &action);
       }
@@ -212,7 +230,8 @@ class ActionsCheck {
     }
     if (has_encap_ && target_ != kUplink)
       return no(ENOTSUP, "encap only towards the uplink (HP-23)", actions);
-    if (attr_.group == 0 && (fate_->type != RTE_FLOW_ACTION_TYPE_JUMP || slots_ != 1)) {
+    if (context_.dialect != Dialect::kSoftware && attr_.group == 0 &&
+        (fate_->type != RTE_FLOW_ACTION_TYPE_JUMP || slots_ != 1)) {
       return no(EINVAL, "group 0 holds only jumps (HP-01)", actions);
     }
     return {};
@@ -222,7 +241,7 @@ class ActionsCheck {
   const PatternFacts& pattern_;
   const PortMap& ports_;
   const ProfileLimits& limits_;
-  const Dialect dialect_;
+  const RuleContext context_;
   Stage stage_ = Stage::kDecap;
   std::uint32_t slots_ = 0;
   std::uint32_t modify_commands_ = 0;
@@ -239,22 +258,22 @@ class ActionsCheck {
 
 RuleResult<void> check_actions(const rte_flow_action actions[], const rte_flow_attr& attr,
                                const PatternFacts& pattern, const PortMap& ports, const ProfileLimits& limits,
-                               Dialect dialect) {
-  return ActionsCheck(attr, pattern, ports, limits, dialect).run(actions);
+                               const RuleContext& context) {
+  return ActionsCheck(attr, pattern, ports, limits, context).run(actions);
 }
 
 RuleResult<PatternFacts> check_rule(const rte_flow_attr& attr, const rte_flow_item pattern[],
                                     const rte_flow_action actions[], const PortMap& ports,
-                                    const ProfileLimits& limits, Dialect dialect) {
+                                    const ProfileLimits& limits, const RuleContext& context) {
   if (RuleResult<void> checked = check_attributes(attr, limits); !checked) {
     return std::unexpected(checked.error());
   }
-  RuleResult<PatternFacts> facts = check_pattern(pattern, ports, limits, dialect);
+  RuleResult<PatternFacts> facts = check_pattern(pattern, ports, limits, context);
   if (!facts) return facts;
-  if (attr.group == 0 && !facts->only_port) {
+  if (attr.group == 0 && !facts->only_port && context.dialect != Dialect::kSoftware) {
     return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ITEM, "group 0 matches only the source port (HP-01)", pattern);
   }
-  if (RuleResult<void> checked = check_actions(actions, attr, *facts, ports, limits, dialect); !checked) {
+  if (RuleResult<void> checked = check_actions(actions, attr, *facts, ports, limits, context); !checked) {
     return std::unexpected(checked.error());
   }
   return facts;

@@ -68,8 +68,8 @@ std::uint8_t protocol_of(rte_flow_item_type type) {
 // Walks a pattern once; each step either refuses or notes what later steps need.
 class PatternCheck {
  public:
-  PatternCheck(const PortMap& ports, const ProfileLimits& limits, Dialect dialect)
-      : ports_(ports), limits_(limits), dialect_(dialect) {}
+  PatternCheck(const PortMap& ports, const ProfileLimits& limits, const RuleContext& context)
+      : ports_(ports), limits_(limits), dialect_(context.dialect), made_on_(context.made_on) {}
 
   RuleResult<PatternFacts> run(const rte_flow_item pattern[]) {
     for (const rte_flow_item* item = pattern; item->type != RTE_FLOW_ITEM_TYPE_END; ++item) {
@@ -80,6 +80,7 @@ class PatternCheck {
       facts_.source = kAnyPort;
       facts_.only_port = false;
     }
+    if (facts_.source == kNoPort && dialect_ == Dialect::kSoftware) facts_.source = made_on_;
     if (facts_.source == kNoPort) {
       return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ITEM_NUM,
                     "exactly one represented_port item is needed (HP-02)", pattern);
@@ -88,7 +89,7 @@ class PatternCheck {
       return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ITEM_NUM,
                     "a VXLAN rule must match the whole outer IPv4 destination (HP-14)", pattern);
     }
-    if (!budget_.fits(limits_.match_dwords, limits_.match_bytes)) {
+    if (dialect_ != Dialect::kSoftware && !budget_.fits(limits_.match_dwords, limits_.match_bytes)) {
       return refuse(E2BIG, RTE_FLOW_ERROR_TYPE_ITEM_NUM, "the pattern exceeds the match definer (HP-16)",
                     pattern);
     }
@@ -170,7 +171,7 @@ class PatternCheck {
     if ((tags_seen_ & bit) != 0) {
       return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ITEM, "a tag is matched twice (HP-10)", &item);
     }
-    if (mask != nullptr && (spec->data & ~mask->data) != 0) {
+    if (mask != nullptr && (spec->data & ~mask->data) != 0 && dialect_ != Dialect::kSoftware) {
       return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ITEM_SPEC, "spec has bits outside the mask (HP-13)", &item);
     }
     tags_seen_ |= bit;
@@ -268,7 +269,7 @@ class PatternCheck {
     std::uint32_t understood = 0;
     std::uint32_t masked = 0;
     for (std::size_t i = 0; i < shape.fields_size; ++i) {
-      if ((spec[i] & ~mask[i]) != 0) {
+      if ((spec[i] & ~mask[i]) != 0 && dialect_ != Dialect::kSoftware) {
         return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ITEM_SPEC, "spec has bits outside the mask (HP-13)", &item);
       }
       masked += mask[i] != 0 ? 1 : 0;
@@ -356,6 +357,7 @@ class PatternCheck {
   const PortMap& ports_;
   const ProfileLimits& limits_;
   const Dialect dialect_;
+  const PortIndex made_on_;
   PatternFacts facts_;
   MatchBudget budget_;
   ItemLevel level_ = ItemLevel::kPort;
@@ -389,8 +391,8 @@ RuleResult<void> check_attributes(const rte_flow_attr& attr, const ProfileLimits
 }
 
 RuleResult<PatternFacts> check_pattern(const rte_flow_item pattern[], const PortMap& ports,
-                                       const ProfileLimits& limits, Dialect dialect) {
-  return PatternCheck(ports, limits, dialect).run(pattern);
+                                       const ProfileLimits& limits, const RuleContext& context) {
+  return PatternCheck(ports, limits, context).run(pattern);
 }
 
 }  // namespace berth::soft

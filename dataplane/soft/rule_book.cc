@@ -24,7 +24,8 @@ std::unexpected<RuleError> exhausted(const char* message) {
 
 }  // namespace
 
-RuleBook::RuleBook(const PoolSizes& sizes) : sizes_(sizes), encaps_(sizes.encaps, grace_) {
+RuleBook::RuleBook(const PoolSizes& sizes, Handles handles)
+    : sizes_(sizes), handles_(handles), encaps_(sizes.encaps, grace_) {
   auto root = std::make_unique<Group>(0);
   root->references = 1;  // stays
   root_ = root.get();
@@ -105,7 +106,7 @@ Rule* RuleBook::new_rule(const MaskWords& mask, const KeyWords& key, const Actio
 }
 
 RuleResult<Rule*> RuleBook::create(std::uint32_t group_id, std::uint32_t priority, const Match& match,
-                                   const ActionList& actions) {
+                                   const ActionList& actions, PortIndex made_on) {
   const std::lock_guard lock(mutex_);
   grace_.reclaim();
   if (rules_ >= sizes_.rules) return exhausted("no rule is left (HP-40)");
@@ -169,6 +170,7 @@ RuleResult<Rule*> RuleBook::create(std::uint32_t group_id, std::uint32_t priorit
   rule->target = target;
   rule->table = (*table)->id() & 0x3fffffffU;
   if (actions.needs_extra()) bind_extra(rule, actions);
+  if (handles_ == Handles::kMayBeStale) made_on_.emplace(rule, made_on);
   (*table)->insert(rule, grace_);
   cache_keys_.rule_added(source_of(match.key, match.mask), match.mask, mask, key.data(), actions.modifies,
                          grace_);
@@ -177,13 +179,29 @@ RuleResult<Rule*> RuleBook::create(std::uint32_t group_id, std::uint32_t priorit
   return rule;
 }
 
+bool RuleBook::is_stale(const Rule* rule) const {
+  return handles_ == Handles::kMayBeStale && !made_on_.contains(const_cast<Rule*>(rule));
+}
+
 void RuleBook::destroy(Rule* rule) {
   const std::lock_guard lock(mutex_);
+  if (is_stale(rule)) return;
   destroy_locked(rule);
   grace_.reclaim();
 }
 
+void RuleBook::flush_of(PortIndex made_on) {
+  const std::lock_guard lock(mutex_);
+  std::vector<Rule*> own;
+  for (const auto& [rule, port] : made_on_) {
+    if (port == made_on) own.push_back(rule);
+  }
+  for (Rule* rule : own) destroy_locked(rule);
+  grace_.reclaim();
+}
+
 void RuleBook::destroy_locked(Rule* rule) {
+  made_on_.erase(rule);
   RuleTable* table = tables_[rule->table];
   Group* group = groups_.at(table->group()).get();
   const PortIndex port = table->source_of(*rule);
@@ -224,6 +242,7 @@ void RuleBook::flush() {
 
 RuleResult<CounterValue> RuleBook::query(const Rule* rule, bool reset) {
   const std::lock_guard lock(mutex_);
+  if (is_stale(rule)) return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_HANDLE, "the rule does not exist");
   if (!rule->count) {
     return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, "flow does not have counter");
   }
@@ -269,6 +288,7 @@ RuleView RuleBook::view_of(const RuleTable& table, const Rule& rule) const {
 
 void RuleBook::view(const Rule* only, const std::function<void(const RuleView&)>& visit) {
   const std::lock_guard lock(mutex_);
+  if (only != nullptr && is_stale(only)) return;
   if (only != nullptr) return visit(view_of(*tables_[only->table], *only));
   std::vector<const Group*> ordered;
   for (const auto& [id, group] : groups_) ordered.push_back(group.get());

@@ -44,9 +44,13 @@ struct RuleView {
   CounterValue counter;
 };
 
+// Whether callers may come with a rule that is gone: those whose rules go when the port that they were made
+// on stops. Telling such handles apart costs some memory a rule.
+enum class Handles : std::uint8_t { kLive, kMayBeStale };
+
 class RuleBook {
  public:
-  explicit RuleBook(const PoolSizes& sizes);
+  explicit RuleBook(const PoolSizes& sizes, Handles handles = Handles::kLive);
   ~RuleBook();
   RuleBook(const RuleBook&) = delete;
   RuleBook& operator=(const RuleBook&) = delete;
@@ -55,13 +59,16 @@ class RuleBook {
   // EEXIST: same group, priority and pattern (HP-05). ENOMEM: a pool is exhausted (HP-40).
   // EINVAL: a chain of jumps gets too long (HP-03), or a match-all rule would hide a specific one (HP-04).
   RuleResult<Rule*> create(std::uint32_t group, std::uint32_t priority, const Match& match,
-                           const ActionList& actions);
+                           const ActionList& actions, PortIndex made_on = kUplink);
 
   // LIFETIME: `rule` is invalid from here on; the worker's current burst may still use it.
+  // Destroying a rule that is gone does nothing (Handles::kMayBeStale).
   void destroy(Rule* rule);
   void flush();
+  // The rules made on one port (Handles::kMayBeStale).
+  void flush_of(PortIndex made_on);
 
-  // EINVAL when the rule has no COUNT.
+  // EINVAL when the rule has no COUNT, or is gone.
   RuleResult<CounterValue> query(const Rule* rule, bool reset);
   static CounterValue read(IndirectAction& shared, bool reset);
 
@@ -102,8 +109,10 @@ class RuleBook {
   void bind_extra(Rule* rule, const ActionList& actions);
   void unbind_extra(Rule* rule);
   RuleView view_of(const RuleTable& table, const Rule& rule) const;
+  bool is_stale(const Rule* rule) const;
 
   const PoolSizes sizes_;
+  const Handles handles_;
   mutable std::mutex mutex_;
   Grace grace_;
   SlabPool slab_;
@@ -115,6 +124,7 @@ class RuleBook {
   std::vector<RuleTable*> tables_;  // by id; null when free
   std::vector<std::uint32_t> free_tables_;
   std::unordered_map<const Rule*, CounterValue> counter_bases_;  // of counters that were reset
+  std::unordered_map<Rule*, PortIndex> made_on_;                 // all rules, if handles may be stale
   std::unordered_set<Rule*> aging_;                              // rules with AGE
   std::vector<std::uint8_t> packed_;                             // scratch for modifications
   std::uint32_t rules_ = 0;

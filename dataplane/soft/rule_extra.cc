@@ -55,7 +55,7 @@ CounterValue RuleBook::read(IndirectAction& shared, bool reset) {
 
 RuleResult<std::uint32_t> RuleBook::seconds_idle(const Rule* rule) {
   const std::lock_guard lock(mutex_);
-  if (rule->has_extra == 0 || rule->extra().age_ticks == 0) {
+  if (is_stale(rule) || rule->has_extra == 0 || rule->extra().age_ticks == 0) {
     return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, "age data not available");
   }
   const std::uint64_t idle = rte_rdtsc() - rule->extra().last_hit.load(std::memory_order_relaxed);
@@ -64,6 +64,7 @@ RuleResult<std::uint32_t> RuleBook::seconds_idle(const Rule* rule) {
 
 bool RuleBook::is_aged(const Rule* rule) {
   const std::lock_guard lock(mutex_);
+  if (is_stale(rule)) return false;
   const RuleExtra& extra = rule->extra();
   return rte_rdtsc() - extra.last_hit.load(std::memory_order_relaxed) >= extra.age_ticks;
 }

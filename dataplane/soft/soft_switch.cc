@@ -32,14 +32,14 @@ void make_unmatchable(Match& match) {
 SoftSwitch::SoftSwitch(std::string name, const SwitchConfig& config)
     : name_(std::move(name)),
       config_(config),
-      rules_(config.pools),
+      rules_(config.pools, config.steering == Steering::kSoftware ? Handles::kMayBeStale : Handles::kLive),
       forwarder_(rules_, ports_, config.cached_flows),
       idle_nap_(config.idle_nap_us),
       meters_(config.pools.meters, rules_),
       queues_(
           rules_, faults_,
           [this](const rte_flow_attr& attr, const rte_flow_item pattern[], const rte_flow_action actions[]) {
-            return create_rule(attr, pattern, actions, Dialect::kTemplate);
+            return create_rule(attr, pattern, actions, {.dialect = Dialect::kTemplate});
           }) {
   faults_.plan(config.faults);
 }
@@ -193,11 +193,12 @@ void SoftSwitch::stop() {
 
 RuleResult<SoftSwitch::LoweredRule> SoftSwitch::lower(const rte_flow_attr& attr,
                                                       const rte_flow_item pattern[],
-                                                      const rte_flow_action actions[], Dialect dialect) {
-  if (auto facts = check_rule(attr, pattern, actions, map_, config_.limits, dialect); !facts) {
-    return std::unexpected(facts.error());
-  }
-  RuleResult<ActionList> list = lower_actions(actions, map_);
+                                                      const rte_flow_action actions[],
+                                                      const RuleContext& context) {
+  const RuleResult<PatternFacts> facts = check_rule(attr, pattern, actions, map_, config_.limits, context);
+  if (!facts) return std::unexpected(facts.error());
+  RuleResult<ActionList> list = lower_actions(
+      actions, map_, {.made_on = context.made_on, .outer = facts->outer, .inner = facts->inner});
   if (!list) return std::unexpected(list.error());
   if (list->meter_id) {
     list->meter = meters_.meter(*list->meter_id);
@@ -205,27 +206,28 @@ RuleResult<SoftSwitch::LoweredRule> SoftSwitch::lower(const rte_flow_attr& attr,
       return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_ACTION, "Meter not found", actions);
     }
   }
-  return LoweredRule{lower_pattern(pattern, map_), *std::move(list)};
+  return LoweredRule{lower_pattern(pattern, map_, facts->source), *std::move(list)};
 }
 
 RuleResult<void> SoftSwitch::validate_rule(const rte_flow_attr& attr, const rte_flow_item pattern[],
-                                           const rte_flow_action actions[]) {
-  const RuleResult<LoweredRule> lowered = lower(attr, pattern, actions, Dialect::kRule);
+                                           const rte_flow_action actions[], const RuleContext& context) {
+  const RuleResult<LoweredRule> lowered = lower(attr, pattern, actions, context);
   if (!lowered) return std::unexpected(lowered.error());
   return {};
 }
 
 RuleResult<Rule*> SoftSwitch::create_rule(const rte_flow_attr& attr, const rte_flow_item pattern[],
-                                          const rte_flow_action actions[], Dialect dialect) {
+                                          const rte_flow_action actions[], const RuleContext& context) {
   if (!is_started_) return refuse(ENODEV, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, "port not started");
   if (is_broken_) return refuse(EIO, RTE_FLOW_ERROR_TYPE_STATE, "the E-Switch was reset: restart the proxy");
-  RuleResult<LoweredRule> lowered = lower(attr, pattern, actions, dialect);
+  RuleResult<LoweredRule> lowered = lower(attr, pattern, actions, context);
   if (!lowered) return std::unexpected(lowered.error());
   if (faults_.ignores_now()) make_unmatchable(lowered->match);
   if (const int refused = faults_.on_create(); refused != 0) {
     return refuse(refused, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, "refused on request");
   }
-  RuleResult<Rule*> rule = rules_.create(attr.group, attr.priority, lowered->match, lowered->actions);
+  RuleResult<Rule*> rule =
+      rules_.create(attr.group, attr.priority, lowered->match, lowered->actions, context.made_on);
   if (rule && faults_.resets_now()) {
     reset();
     return refuse(EIO, RTE_FLOW_ERROR_TYPE_STATE, "the E-Switch was reset: restart the proxy");

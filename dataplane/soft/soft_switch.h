@@ -9,6 +9,7 @@
 #include "dataplane/soft/flow_queues.h"
 #include "dataplane/soft/forwarder.h"
 #include "dataplane/soft/idle_nap.h"
+#include "dataplane/soft/indirect_action.h"
 #include "dataplane/soft/meter_book.h"
 #include "dataplane/soft/port_map.h"
 #include "dataplane/soft/profile.h"
@@ -37,6 +38,7 @@ struct EthdevPort {
   rte_eth_dev* ethdev = nullptr;  // null once closed
   rte_ether_addr mac{};
   bool is_started = false;
+  rte_mempool* copy_to = nullptr;  // where its received packets go; null: it takes them as they are
 
   bool is_proxy() const { return index == kUplink; }
 };
@@ -61,17 +63,19 @@ class SoftSwitch {
 
   // Checks, lowers and makes a rule; what both halves of the rte_flow API do.
   RuleResult<Rule*> create_rule(const rte_flow_attr& attr, const rte_flow_item pattern[],
-                                const rte_flow_action actions[], Dialect dialect);
+                                const rte_flow_action actions[], const RuleContext& context);
   RuleResult<void> validate_rule(const rte_flow_attr& attr, const rte_flow_item pattern[],
-                                 const rte_flow_action actions[]);
+                                 const rte_flow_action actions[], const RuleContext& context);
 
   RuleBook& rules() { return rules_; }
   FlowQueues& queues() { return queues_; }
   MeterBook& meters() { return meters_; }
+  IndirectActions& handles() { return handles_; }
   Faults& faults() { return faults_; }
   const PoolSizes& pool_sizes() const { return config_.pools; }
   const PortMap& port_map() const { return map_; }
   const ProfileLimits& limits() const { return config_.limits; }
+  Steering steering() const { return config_.steering; }
   SwitchPort& port(PortIndex index) { return *ports_[index]; }
   Forwarder& forwarder() { return forwarder_; }
   std::vector<std::unique_ptr<EthdevPort>>& ethdevs() { return ethdevs_; }
@@ -88,7 +92,7 @@ class SoftSwitch {
     ActionList actions;
   };
   RuleResult<LoweredRule> lower(const rte_flow_attr& attr, const rte_flow_item pattern[],
-                                const rte_flow_action actions[], Dialect dialect);
+                                const rte_flow_action actions[], const RuleContext& context);
   static std::int32_t run_round(void* soft_switch);
   void reset();
   std::expected<void, std::string> take_ports();
@@ -105,6 +109,7 @@ class SoftSwitch {
   const SwitchConfig config_;
   PortMap map_;
   Forwarder::Ports ports_;
+  IndirectActions handles_;  // outlives the rules that use them
   RuleBook rules_;
   Forwarder forwarder_;
   IdleNap idle_nap_;

@@ -13,6 +13,9 @@ namespace {
 // Templates belong to the proxy; the port need not be started for them.
 RuleResult<FlowQueues*> queues_of(const rte_eth_dev* ethdev) {
   EthdevPort& port = ethdev_port(ethdev);
+  if (port.owner->steering() == Steering::kSoftware) {
+    return refuse(ENOTSUP, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, "templates are of hardware steering only");
+  }
   if (port.is_proxy()) return &port.owner->queues();
   return refuse(EINVAL, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, "transfer actions are only valid to proxy port");
 }

@@ -179,7 +179,6 @@ class Parser {
     static const std::map<std::string, rte_flow_action_type> kPlain{
         {"void", RTE_FLOW_ACTION_TYPE_VOID},
         {"drop", RTE_FLOW_ACTION_TYPE_DROP},
-        {"port_id", RTE_FLOW_ACTION_TYPE_PORT_ID},
         {"meter_mark", RTE_FLOW_ACTION_TYPE_METER_MARK},
         {"vxlan_decap", RTE_FLOW_ACTION_TYPE_VXLAN_DECAP},
         {"of_pop_vlan", RTE_FLOW_ACTION_TYPE_OF_POP_VLAN},
@@ -192,14 +191,11 @@ class Parser {
         {"conntrack", RTE_FLOW_ACTION_TYPE_CONNTRACK},
         {"of_push_vlan", RTE_FLOW_ACTION_TYPE_OF_PUSH_VLAN},
         {"of_set_vlan_vid", RTE_FLOW_ACTION_TYPE_OF_SET_VLAN_VID},
-        {"set_mac_dst", RTE_FLOW_ACTION_TYPE_SET_MAC_DST},
-        {"set_mac_src", RTE_FLOW_ACTION_TYPE_SET_MAC_SRC},
-        {"set_ipv4_src", RTE_FLOW_ACTION_TYPE_SET_IPV4_SRC},
-        {"set_ipv4_dst", RTE_FLOW_ACTION_TYPE_SET_IPV4_DST},
-        {"set_tp_src", RTE_FLOW_ACTION_TYPE_SET_TP_SRC},
         {"set_tag", RTE_FLOW_ACTION_TYPE_SET_TAG},
     };
     if (const auto plain = kPlain.find(word); plain != kPlain.end()) return add(plain->second);
+    if (const auto known = test::actions().find(word); known != test::actions().end())
+      return add(known->second.type, configuration(known->second));
     if (word == "count") return add(RTE_FLOW_ACTION_TYPE_COUNT, make<rte_flow_action_count>());
     if (word == "encap_null") return add(RTE_FLOW_ACTION_TYPE_VXLAN_ENCAP);
     if (word == "modify_field") return modify();
@@ -231,6 +227,19 @@ class Parser {
       return add(RTE_FLOW_ACTION_TYPE_METER, conf);
     }
     fail(word);
+  }
+
+  // "name value" each.
+  const void* configuration(const Action& shape) {
+    std::uint8_t* conf = nullptr;
+    for (std::string word = peek(); word != "/"; word = peek()) {
+      next();
+      const auto found = shape.fields.find(word);
+      if (found == shape.fields.end()) fail(word);
+      if (conf == nullptr) conf = make<std::uint8_t>(shape.size);
+      put(conf, found->second, next());
+    }
+    return conf;
   }
 
   void encap() {

@@ -86,6 +86,29 @@ const std::map<std::string, Item>& items() {
   return all;
 }
 
+const std::map<std::string, Action>& actions() {
+  static const Field kMac{0, 6, Kind::kMac};
+  static const Field kIpv4{0, 4, Kind::kIpv4};
+  static const Field kIpv6{0, 16, Kind::kIpv6};
+  static const Field kPort{0, 2, Kind::kBig};
+  static const std::map<std::string, Action> all{
+      {"port_id",
+       {RTE_FLOW_ACTION_TYPE_PORT_ID,
+        sizeof(rte_flow_action_port_id),
+        {{"original", {0, 0, Kind::kBit}}, {"id", {4, 4, Kind::kHost}}}}},
+      {"set_mac_src", {RTE_FLOW_ACTION_TYPE_SET_MAC_SRC, 6, {{"mac_addr", kMac}}}},
+      {"set_mac_dst", {RTE_FLOW_ACTION_TYPE_SET_MAC_DST, 6, {{"mac_addr", kMac}}}},
+      {"set_ipv4_src", {RTE_FLOW_ACTION_TYPE_SET_IPV4_SRC, 4, {{"ipv4_addr", kIpv4}}}},
+      {"set_ipv4_dst", {RTE_FLOW_ACTION_TYPE_SET_IPV4_DST, 4, {{"ipv4_addr", kIpv4}}}},
+      {"set_ipv6_src", {RTE_FLOW_ACTION_TYPE_SET_IPV6_SRC, 16, {{"ipv6_addr", kIpv6}}}},
+      {"set_ipv6_dst", {RTE_FLOW_ACTION_TYPE_SET_IPV6_DST, 16, {{"ipv6_addr", kIpv6}}}},
+      {"set_ttl", {RTE_FLOW_ACTION_TYPE_SET_TTL, 1, {{"ttl_value", {0, 1, Kind::kBig}}}}},
+      {"set_tp_src", {RTE_FLOW_ACTION_TYPE_SET_TP_SRC, 2, {{"port", kPort}}}},
+      {"set_tp_dst", {RTE_FLOW_ACTION_TYPE_SET_TP_DST, 2, {{"port", kPort}}}},
+  };
+  return all;
+}
+
 const std::map<std::string, rte_flow_field_id>& modify_targets() {
   static const std::map<std::string, rte_flow_field_id> all{
       {"mac_dst", RTE_FLOW_FIELD_MAC_DST},

@@ -1,4 +1,5 @@
-// Test-only: the words of rule text, as data: items with their fields, and what MODIFY_FIELD may write.
+// Test-only: the words of rule text, as data: items and actions with their fields, and what MODIFY_FIELD may
+// write.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +25,15 @@ struct Item {
   std::map<std::string, Field> fields;
 };
 
+// An action whose configuration is fields by name; without any it has none.
+struct Action {
+  rte_flow_action_type type;
+  std::size_t size;
+  std::map<std::string, Field> fields;
+};
+
 const std::map<std::string, Item>& items();
+const std::map<std::string, Action>& actions();
 const std::map<std::string, rte_flow_field_id>& modify_targets();
 
 }  // namespace berth::soft::test

@@ -57,16 +57,16 @@ std::vector<Vector> read_vectors() {
 }
 
 // Empty when the software eSwitch accepts.
-std::string refusal(const std::string& rule) {
+std::string refusal(const std::string& rule, const RuleContext& context = {}) {
   PortMap ports;
   ports.add(0, kUplink);
   ports.add(1, 1);
   ports.add(2, 2);
   const FlowText flow = parse_flow(expand(rule));
-  if (auto facts = check_rule(flow.attr, flow.pattern.data(), flow.actions.data(), ports, {}); !facts) {
-    return facts.error().message;
-  }
-  auto lowered = lower_actions(flow.actions.data(), ports);
+  const auto facts = check_rule(flow.attr, flow.pattern.data(), flow.actions.data(), ports, {}, context);
+  if (!facts) return facts.error().message;
+  const auto lowered = lower_actions(
+      flow.actions.data(), ports, {.made_on = context.made_on, .outer = facts->outer, .inner = facts->inner});
   return lowered ? "" : lowered.error().message;
 }
 
@@ -96,6 +96,34 @@ TEST(Mlx5Verdicts, WhatTheDriverRefusesIsRefused) {
               vectors.size());
   for (const auto& [what, count] : counts) std::printf(" %s %d,", what.c_str(), count);
   std::printf("\n");
+}
+
+// With steering=software more is taken, but nothing that software steering refuses. Vectors of hardware
+// steering (W, T, Q) are not asked.
+TEST(Mlx5Verdicts, WhatSoftwareSteeringRefusesIsRefusedWhenItIsAlone) {
+  int asked = 0;
+  for (const Vector& vector : read_vectors()) {
+    if (vector.verdict != "REJECT" || std::string("WTQ").contains(vector.id.front())) continue;
+    ++asked;
+    for (const PortIndex made_on : {kUplink, PortIndex{1}}) {
+      EXPECT_NE(refusal(vector.text, {.dialect = Dialect::kSoftware, .made_on = made_on}), "")
+          << vector.id << " is taken, but mlx5 refuses: " << vector.text;
+    }
+  }
+  EXPECT_GT(asked, 60);
+}
+
+// What its verdicts say beyond the common profile, and what a foreign client needs of it.
+TEST(Mlx5Verdicts, WhatSoftwareSteeringAloneTakesIsTakenOnRequest) {
+  const RuleContext software{.dialect = Dialect::kSoftware, .made_on = 1};
+  for (const Vector& vector : read_vectors()) {
+    for (const char* id : {"B01", "D17", "S15"}) {
+      if (vector.id != id) continue;
+      EXPECT_EQ(vector.verdict, "ACCEPT");
+      EXPECT_NE(refusal(vector.text), "") << id;
+      EXPECT_EQ(refusal(vector.text, software), "") << id << ": " << vector.text;
+    }
+  }
 }
 
 // The shapes that the pipeline needs are not refused along with the rest.
