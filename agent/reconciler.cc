@@ -20,14 +20,12 @@ const RuleKey& key_of(const dataplane::RuleChange& change) {
   return add != nullptr ? add->rule.key : std::get<dataplane::RemoveRule>(change).key;
 }
 
-// Books what became of one change. A rule that was to be replaced and was refused counts as gone: the
-// next ensure() adds what is wanted then, which does no harm where the old one is still there.
+// Books what became of one change. A rule that could not be replaced is still there.
 Result<void> take_outcome(std::map<RuleKey, Rule>& device, const dataplane::RuleChange& change,
                           const Result<void>& outcome) {
   if (const auto* add = std::get_if<dataplane::AddRule>(&change)) {
-    device.erase(add->rule.key);
     if (!outcome) return pass(outcome, "rule " + format_rule_body(add->rule, dataplane::berth_numbering));
-    device.emplace(add->rule.key, add->rule);
+    device.insert_or_assign(add->rule.key, add->rule);
     return {};
   }
   if (!outcome) return pass(outcome, "remove a rule");
@@ -146,6 +144,7 @@ Task<void> Reconciler::carry_out(std::vector<Scope> scopes, Plan plan) {
   for (std::size_t i = 0; i < plan.changes.size(); ++i) {
     const auto refused = take_outcome(plan.device, plan.changes[i], (*outcomes)[i]);
     if (refused) continue;
+    known_epoch_.reset();  // whatever a refusal has left, is seen before the next change
     unfinished_.insert(plan.scope_of.at(key_of(plan.changes[i])));
     if (first_refusal) first_refusal = refused;
   }

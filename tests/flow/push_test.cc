@@ -12,6 +12,7 @@ namespace {
 using dataplane::Purpose;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 TEST(Push, ChangesOnlyTheRulesOfWhatChanged) {
   AgentWorld world;
@@ -72,6 +73,26 @@ TEST(Push, WhatTheEswitchRefusesIsTakenBackAsAWhole) {
   EXPECT_THAT(world.push({blue}), ElementsAre("ESWITCH_FULL"));
   EXPECT_EQ(world.eswitch.rules, before);
   EXPECT_EQ(world.agent.vpcs().find(VpcId::trusted("blue"))->mappings.size(), 1U);
+}
+
+// The old rule is still there then, and somebody has to remove it.
+TEST(Push, ARuleThatCouldNotBeReplacedGoesWithItsVm) {
+  AgentWorld world;
+  auto blue = make_vpc("blue", 7001);
+  world.push({blue});
+  const auto before = world.eswitch.rules;
+  const auto attached = world.attach(world.intent("vm-1", "blue", 5));
+  blue.policy = {{dataplane::Direction::kIngress, 5, dataplane::Verdict::kDeny, {}, {}, {}}};
+  std::size_t refused = 0;
+  world.eswitch.refuse_add = [&](const dataplane::Rule& rule) -> Result<void> {
+    if (!world.eswitch.rules.contains(rule.key)) return {};
+    ++refused;
+    return fail(Code::kResourceExhausted, "ESWITCH_FULL", "told to be full");
+  };
+  EXPECT_THAT(world.push({blue}), Not(IsEmpty()));
+  ASSERT_GT(refused, 0U) << "or nothing was to be replaced";
+  EXPECT_FALSE(world.detach(attached->attachment, "bye")->error);
+  EXPECT_TRUE(world.eswitch.rules == before);
 }
 
 TEST(Push, NobodySeesAVpcBeforeItIsAccepted) {
