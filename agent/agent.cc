@@ -84,9 +84,11 @@ Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::
                 .underlay_mtu_bytes = settings.underlay_mtu_bytes,
                 .vpc_wait = settings.vpc_wait,
                 .probe = settings.probe,
-                .patience = settings.patience} {
+                .patience = settings.patience},
+      audited_host_(attachments_, driver, settings.passthrough, turns_) {
   auditor_.add(audited_rules_);
   auditor_.add(audited_answers_);
+  auditor_.add(audited_host_);
   if (settings.completions == nullptr) return;
   outbox_.emplace(executor, state, operations_.completions(), *settings.completions, settings.outbox_times);
   operations_.set_has_outbox(true);

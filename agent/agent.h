@@ -2,6 +2,7 @@
 // it. Owns the tables; the workflows and the reconciler work on them.
 #pragma once
 
+#include "agent/audited_host.h"
 #include "agent/audited_parts.h"
 #include "agent/explain.h"
 #include "agent/outbox.h"
@@ -144,6 +145,7 @@ class Agent {
   std::chrono::milliseconds quarantine_interval_;
   std::chrono::milliseconds audit_interval_;
   Services services_;
+  AuditedHost audited_host_;
 };
 
 }  // namespace berth::agent

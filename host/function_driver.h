@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace berth::host {
 
@@ -57,6 +58,12 @@ class FunctionDriver {
   virtual Task<StepOutcome> unbind(Function function) = 0;
   // Proves that nothing of the last owner is left; an error sends the function into quarantine.
   virtual Task<StepOutcome> reset(Function function) = 0;
+
+  // Of an attached function: what on the host is not as the steps of the attach have left it, a line each.
+  // Nothing is changed. A VM that does not run has lost nothing.
+  virtual Task<std::vector<std::string>> find_drift(PrepareArgs args, VmId vm) = 0;
+  // Makes it so again. Idempotent.
+  virtual Task<void> repair(PrepareArgs args, VmId vm) = 0;
 };
 
 }  // namespace berth::host

@@ -46,4 +46,30 @@ Task<StepOutcome> Passthrough::reset(PciAddress function) {
   co_return done(fmt::format("{}: reset {}", function, *method));
 }
 
+Task<std::vector<std::string>> Passthrough::find_drift(VmDevice device, VmId vm) {
+  const PciAddress address = std::get<VfioDevice>(device.device).address;
+  std::vector<std::string> lines;
+  if (!vfio_.has(address)) {
+    lines.push_back(fmt::format("{} is not on vfio-pci", address));
+    co_return lines;
+  }
+  // The VM is asked. Whether its group is open could only be told by opening it, in the way of a VM that
+  // starts.
+  const auto is_lost = co_await vms_.lacks(vm, device.id);
+  if (!is_lost) co_return pass(is_lost);
+  if (*is_lost) lines.push_back(fmt::format("{} runs without {}", vm, device.id));
+  co_return lines;
+}
+
+Task<void> Passthrough::repair(VmDevice device, VmId vm) {
+  const PciAddress address = std::get<VfioDevice>(device.device).address;
+  if (!vfio_.has(address)) {
+    const auto bound = co_await bind(address);
+    if (!bound) co_return pass(bound);
+  }
+  const auto plugged = co_await plug(std::move(device), std::move(vm));
+  if (!plugged) co_return pass(plugged);
+  co_return Result<void>();
+}
+
 }  // namespace berth::host

@@ -7,6 +7,7 @@
 #include "host/vm_plug.h"
 
 #include <string>
+#include <vector>
 
 namespace berth::host {
 
@@ -23,6 +24,10 @@ class Passthrough {
   Task<StepOutcome> unbind(PciAddress function);
   // Reset, proven alive, and free for any driver.
   Task<StepOutcome> reset(PciAddress function);
+
+  // Of a device that was plugged: what is not so any more, a line each; and makes it so again.
+  Task<std::vector<std::string>> find_drift(VmDevice device, VmId vm);
+  Task<void> repair(VmDevice device, VmId vm);
 
   // Nobody has it now: before it is prepared for a new owner.
   Task<void> check_free(PciAddress function) { return vfio_.check_not_held(function); }

@@ -21,6 +21,12 @@ std::uint32_t to_mbits(std::uint64_t bits) {
       std::min<std::uint64_t>(rounded_up, std::numeric_limits<std::uint32_t>::max()));
 }
 
+VfSettings settings_of(const PrepareArgs& args) {
+  return {.mac = args.function.mac,
+          .rate = VfRate{.max_mbits = to_mbits(args.max_rate_from_vm)},
+          .is_trusted = false};
+}
+
 StepOutcome not_applicable(std::string why) {
   return {.status = StepStatus::kNotApplicable, .detail = std::move(why)};
 }
@@ -40,10 +46,8 @@ Task<StepOutcome> VfDriver::prepare(PrepareArgs args) {
   if (!address) co_return pass(address);
   const auto free = co_await passthrough_.check_free(*address);
   if (!free) co_return pass(free);
-  const VfSettings settings{.mac = args.function.mac,
-                            .rate = VfRate{.max_mbits = to_mbits(args.max_rate_from_vm)},
-                            .is_trusted = false};
-  const auto set = co_await attributes_->attributes.ensure(attributes_->pf, args.function.index, settings);
+  const auto set =
+      co_await attributes_->attributes.ensure(attributes_->pf, args.function.index, settings_of(args));
   if (!set) co_return pass(set, address->str());
   co_return StepOutcome{.detail = fmt::format("{} has {}", *address, args.function.mac)};
 }
@@ -94,6 +98,42 @@ Task<StepOutcome> VfDriver::reset(Function function) {
   if (!withdrawn) co_return pass(withdrawn, "withdraw");
   outcome.detail += "; " + *withdrawn;
   co_return outcome;
+}
+
+Task<std::vector<std::string>> VfDriver::find_drift(PrepareArgs args, VmId vm) {
+  const auto address = co_await provider_.find(args.function);
+  if (!address) co_return pass(address);
+  if (!*address) co_return std::vector{fmt::format("vf{} is not on this host", args.function.index)};
+  auto device = vf_device(args.function, **address);
+  auto lines = co_await passthrough_.find_drift(std::move(device), std::move(vm));
+  if (!lines) co_return lines;
+  const auto has_them = co_await has_settings(args.function.index, settings_of(args));
+  if (!has_them) co_return pass(has_them);
+  if (!*has_them) lines->push_back(fmt::format("{}: MAC, rate or trust are not its own", **address));
+  co_return lines;
+}
+
+Task<void> VfDriver::repair(PrepareArgs args, VmId vm) {
+  const auto address = co_await address_of(args.function);
+  if (!address) co_return pass(address);
+  const auto index = args.function.index;
+  const auto has_them = co_await has_settings(index, settings_of(args));
+  if (!has_them) co_return pass(has_them);
+  if (!*has_them) {
+    const auto set = co_await attributes_->attributes.ensure(attributes_->pf, index, settings_of(args));
+    if (!set) co_return set;
+  }
+  auto device = vf_device(args.function, *address);
+  co_return co_await passthrough_.repair(std::move(device), std::move(vm));
+}
+
+// What the PF does not tell is taken for granted.
+Task<bool> VfDriver::has_settings(std::uint16_t vf, VfSettings wanted) {
+  if (!attributes_) co_return true;
+  const auto now = co_await attributes_->attributes.read(attributes_->pf, vf);
+  if (!now) co_return pass(now);
+  co_return (!now->mac || now->mac == wanted.mac) && (!now->rate || now->rate == wanted.rate) &&
+      (!now->is_trusted || now->is_trusted == wanted.is_trusted);
 }
 
 Task<void> VfDriver::forget_tenant(std::uint16_t vf) {

@@ -33,9 +33,12 @@ class VfDriver : public FunctionDriver {
   Task<StepOutcome> unplug(Function function, VmId vm) override;
   Task<StepOutcome> unbind(Function function) override;
   Task<StepOutcome> reset(Function function) override;
+  Task<std::vector<std::string>> find_drift(PrepareArgs args, VmId vm) override;
+  Task<void> repair(PrepareArgs args, VmId vm) override;
 
  private:
   Task<PciAddress> address_of(Function function);
+  Task<bool> has_settings(std::uint16_t vf, VfSettings wanted);
   Task<void> forget_tenant(std::uint16_t vf);
 
   HotplugProvider& provider_;

@@ -80,4 +80,24 @@ Task<StepOutcome> VhostUserDriver::reset(Function function) {
   }
 }
 
+// Whose socket has a client, has its port; who does not connect may be a VM that does not run.
+Task<std::vector<std::string>> VhostUserDriver::find_drift(PrepareArgs args, VmId vm) {
+  std::vector<std::string> lines;
+  if (plug_ == nullptr || args.function.is_unbacked) co_return lines;
+  const auto connections = count_connections(args.function.socket);
+  if (!connections) co_return pass(connections);
+  if (*connections != 0) co_return lines;
+  const std::string id = vhost_user_device(args.function).id;
+  const auto is_lost = co_await plug_->lacks(vm, id);
+  if (!is_lost) co_return pass(is_lost);
+  if (*is_lost) lines.push_back(fmt::format("{} runs without {}", vm, id));
+  co_return lines;
+}
+
+Task<void> VhostUserDriver::repair(PrepareArgs args, VmId vm) {
+  const auto plugged = co_await plug(std::move(args.function), std::move(vm));
+  if (!plugged) co_return pass(plugged);
+  co_return Result<void>();
+}
+
 }  // namespace berth::host

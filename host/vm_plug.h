@@ -59,6 +59,9 @@ class VmPlug {
   // FAILED_PRECONDITION (UNPLUG_REFUSED) with the VMM's own words, UNAVAILABLE (VMM_UNREACHABLE,
   // VMM_HUNG_UP).
   virtual Task<std::string> unplug(VmId vm, std::string device_id) = 0;
+
+  // The VM runs, and does not have the device. UNAVAILABLE (VMM_UNREACHABLE, VMM_HUNG_UP).
+  virtual Task<bool> lacks(VmId vm, std::string device_id) = 0;
 };
 
 }  // namespace berth::host

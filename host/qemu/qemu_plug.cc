@@ -87,6 +87,19 @@ Task<PlugOutcome> QemuPlug::plug(VmId vm, VmDevice device) {
   co_return plugged;
 }
 
+Task<bool> QemuPlug::lacks(VmId vm, std::string device_id) {
+  const auto monitor = monitor_of(vm);
+  if (!monitor) co_return pass(monitor);
+  const auto turn = co_await (*monitor)->lock();
+  if (!turn) co_return pass(turn);
+  const auto connection = co_await (*monitor)->connect(readers_, settings_.connect_wait);
+  if (!connection && connection.error().reason == "VM_NOT_RUNNING") co_return false;
+  if (!connection) co_return pass(connection, fmt::format("look for {} in {}", device_id, vm));
+  const auto found = co_await find_device(**connection, device_id);
+  if (!found) co_return pass(found);
+  co_return found->name.empty();
+}
+
 Task<PlugOutcome> QemuPlug::plug_into(QmpConnection& connection, VmDevice device) {
   const auto found = co_await find_device(connection, device.id);
   if (!found) co_return pass(found);

@@ -39,6 +39,7 @@ class QemuPlug : public VmPlug {
 
   Task<PlugOutcome> plug(VmId vm, VmDevice device) override;
   Task<std::string> unplug(VmId vm, std::string device_id) override;
+  Task<bool> lacks(VmId vm, std::string device_id) override;
 
   // After the last call has ended, before destruction.
   asio::awaitable<void> stop();

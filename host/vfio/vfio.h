@@ -44,6 +44,9 @@ class Vfio {
   // Clean and driver-less: any driver may have it again. An override that is not ours stays.
   Task<void> clear_override(PciAddress function);
 
+  // As sysfs has it now.
+  bool has(PciAddress function) const { return tree_.driver_of(function) == "vfio-pci"; }
+
   // FAILED_PRECONDITION (GROUP_HELD) at once when somebody has the group open.
   Task<void> check_not_held(PciAddress function);
 

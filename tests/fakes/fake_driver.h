@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace berth::testing {
 
@@ -62,6 +63,19 @@ class FakeDriver : public host::FunctionDriver {
       co_return fail(Code::kInternal, "TOLD_TO_FAIL", "reset was told to fail");
     if (!failing.contains("reset")) dirty.erase(function.index);
     co_return co_await step("reset");
+  }
+
+  // A VM that has lost what it was given.
+  Task<std::vector<std::string>> find_drift(host::PrepareArgs args, VmId vm) override {
+    std::vector<std::string> lines;
+    if (!plugged.contains(args.function.index))
+      lines.push_back(vm.str() + " runs without vf" + std::to_string(args.function.index));
+    co_return lines;
+  }
+  Task<void> repair(host::PrepareArgs args, VmId vm) override {
+    const auto again = co_await plug(args.function, vm);
+    if (!again) co_return pass(again);
+    co_return Result<void>();
   }
 
  private:

@@ -64,6 +64,10 @@ class FakeVms : public host::VmPlug {
     co_return std::string("the VM has lost it");
   }
 
+  Task<bool> lacks(VmId, std::string device_id) override {
+    co_return is_running && !plugged.contains(device_id);
+  }
+
   void close_groups() {
     for (const auto& address : std::exchange(open_, {})) kernel_->close_group(address);
   }
