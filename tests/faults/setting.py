@@ -144,6 +144,7 @@ class Client:
             return (agent.world.folder / "certs" / name).read_bytes()
         credentials = grpc.ssl_channel_credentials(read("ca.crt"), read(f"{role}.key"), read(f"{role}.crt"))
         self.channel = grpc.secure_channel(agent.endpoint, credentials)
+        grpc.channel_ready_future(self.channel).result(PATIENCE)
 
     def close(self):
         self.channel.close()
@@ -175,6 +176,11 @@ class Vmaas(Client):
 
     def wait(self, operation):
         return self._call("WaitOperation", self.messages.GetOperationRequest(operation=operation),
+                          self.messages.Operation)
+
+    def operation(self, operation):
+        """As it is now."""
+        return self._call("GetOperation", self.messages.GetOperationRequest(operation=operation),
                           self.messages.Operation)
 
     def watch(self, after_revision=None):
