@@ -238,6 +238,22 @@ TEST_F(OutboxTest, OnTheDiskOnlyWhatIsConfirmedCountsAsTold) {
   EXPECT_EQ(untold[0].id, OperationId::trusted("silent"));
 }
 
+// The receiver is down, and is known to be: nobody waits before he is refused.
+TEST_F(OutboxTest, AsManyAsCanBeKeptMayBeRefusedAtOnce) {
+  std::vector<Operation> untold;
+  for (std::size_t i = 0; i < Outbox::kMaxUntold; ++i) {
+    untold.push_back(ended(fmt::format("op-{}", i), fmt::format("att-{}", i), i + 1));
+    receiver.refusals_left[untold.back().id.str()] = 1;
+  }
+  outbox.restore(untold);
+  start();
+  run_until([&] { return receiver.heard.size() >= Outbox::kMaxUntold; });
+  EXPECT_GE(receiver.heard.size(), Outbox::kMaxUntold);
+  EXPECT_LE(receiver.most_under_way, Outbox::kMaxUnderWay);
+  run_until_all_is_told();
+  EXPECT_EQ(outbox.untold(), 0U);
+}
+
 TEST_F(OutboxTest, ItIsFullAtTheLimitAndNoLongerWhenOneIsConfirmed) {
   std::vector<Operation> untold;
   for (std::size_t i = 0; i < Outbox::kMaxUntold; ++i)
