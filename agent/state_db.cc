@@ -4,8 +4,11 @@
 #include "agent/group_commit.h"
 #include "agent/sqlite.h"
 #include "agent/vpc_blob.h"
+#include "agent/wal_check.h"
 
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <utility>
 
 namespace berth::agent {
@@ -159,6 +162,10 @@ Result<StateDb> StateDb::open(const std::filesystem::path& folder) {
   if (error)
     return fail(Code::kUnavailable, "STATE_UNWRITABLE",
                 fmt::format("{}: {}", folder.string(), error.message()));
+  // Before SQLite sees the log: it would make the best of it.
+  std::ifstream log(folder / "state.db-wal", std::ios::binary);
+  const std::string logged{std::istreambuf_iterator<char>(log), {}};
+  if (const auto whole = check_wal(logged); !whole) return pass(whole, cure(folder));
   auto database = SqliteDatabase::open(file_in(folder));
   if (!database) return pass(database, file_in(folder).string());
   auto impl = std::make_unique<Impl>(*std::move(database), folder);

@@ -126,24 +126,29 @@ class Full(unittest.TestCase):
         RECEIVER.wait_for([operation])
 
 
-class Corrupt(unittest.TestCase):
-    """berthd has stopped in good order, so that all of the database is in one file, and that file is damaged."""
+class Damaged(unittest.TestCase):
+    """Two VMs are attached, berthd does not run, and there is a copy of its database."""
 
     def setUp(self):
-        self.standing = HOST.vmaas.attached("vm-1")
-        self.rules = HOST.rules()
-        HOST.vmaas.close()
-        self.assertEqual(HOST.berthd.stop(), 0)
         self.database = STATE / "state.db"
-        shutil.copy(self.database, HOST.world.folder / "backup.db")
+        self.log = STATE / "state.db-wal"
+        self.standing = HOST.vmaas.attached("vm-1")
+        self.logged = self.log.stat().st_size
+        HOST.vmaas.attached("vm-2")
+        self.states = HOST.states()
+        self.rules = HOST.rules()
+        self.end_berthd()
+        self.backup = HOST.world.folder / "backup"
+        shutil.copytree(STATE, self.backup)
 
     def tearDown(self):
         HOST.detach_all()
+        shutil.rmtree(self.backup)
 
-    def damage(self, at, data):
-        with open(self.database, "r+b") as file:
-            file.seek(at)
-            file.write(data)
+    def damage(self, at, data, file=None):
+        with open(file or self.database, "r+b") as opened:
+            opened.seek(at)
+            opened.write(data)
 
     def assert_refused(self, reason, *words):
         HOST.agent.start()
@@ -157,42 +162,50 @@ class Corrupt(unittest.TestCase):
 
     def restore(self):
         """The first cure. What the holder has was not touched: there is nothing to read, add or remove."""
-        for name in STATE.iterdir():
-            name.unlink()
-        shutil.copy(HOST.world.folder / "backup.db", self.database)
+        for file in STATE.iterdir():
+            file.unlink()
+        shutil.copytree(self.backup, STATE, dirs_exist_ok=True)
         HOST.start_berthd()
         HOST.berthd.wait_for(r"eswitch in step rules=\d+ read=0 added=0 removed=0", PATIENCE)
-        self.assertEqual(HOST.states(), {"vm-1": "ATTACHED"})
+        self.assertEqual(HOST.states(), self.states)
         self.assertEqual(HOST.rules(), self.rules)
 
-    def corrupted(self):
+    def assert_refused_until_restored(self):
         self.assert_refused("STATE_CORRUPT", str(self.database), "Restore it from a backup", "move it and its -wal file")
         self.restore()
 
+
+class Corrupt(Damaged):
+    """berthd has ended in good order, so that all of the database is in one file."""
+
+    def end_berthd(self):
+        HOST.vmaas.close()
+        self.assertEqual(HOST.berthd.stop(), 0)
+
     def test_a_file_that_is_none_is_refused_with_the_cure(self):
         self.damage(0, b"this is not a database")
-        self.corrupted()
+        self.assert_refused_until_restored()
 
     def test_a_page_overwritten_is_refused_with_the_cure(self):
         for page in range(1, self.database.stat().st_size // 4096):
             self.damage(4096 * page, os.urandom(64))
-        self.corrupted()
+        self.assert_refused_until_restored()
 
     def test_a_file_cut_short_is_refused_with_the_cure(self):
         os.truncate(self.database, self.database.stat().st_size // 2)
-        self.corrupted()
+        self.assert_refused_until_restored()
 
     def test_a_record_that_is_not_whole_is_refused_with_the_cure(self):
         bytes_now = self.database.read_bytes()
         at = bytes_now.index(b"vm-1", bytes_now.index(self.standing.attachment.encode()))
         self.damage(at - 4, b"\xff\xff")  # how long the VM's name is
-        self.corrupted()
+        self.assert_refused_until_restored()
 
     def test_one_bit_of_an_address_is_refused_with_the_cure(self):
         bytes_now = self.database.read_bytes()
         mac = bytes.fromhex("020000010001")
         self.damage(bytes_now.index(mac) + 5, b"\x03")
-        self.corrupted()
+        self.assert_refused_until_restored()
 
     def test_a_file_that_is_gone_does_not_cut_vms_off(self):
         self.database.unlink()
@@ -210,7 +223,29 @@ class Corrupt(unittest.TestCase):
         self.assertEqual(HOST.states(), {})
         HOST.push(BLUE)
         HOST.vmaas.attached("vm-1")
+        HOST.vmaas.attached("vm-2")
         self.assertEqual(len(HOST.rules()), len(self.rules))
+
+
+class CorruptLog(Damaged):
+    """berthd was killed: what it has written last is in SQLite's write-ahead log, and only there."""
+
+    def end_berthd(self):
+        HOST.kill_berthd()
+
+    def test_a_kill_alone_damages_nothing(self):
+        self.restore()
+
+    def test_one_bit_behind_the_first_vms_attach_is_refused_with_the_cure(self):
+        with open(self.log, "rb") as file:
+            file.seek(self.logged + 100)
+            byte = file.read(1)[0]
+        self.damage(self.logged + 100, bytes([byte ^ 1]), self.log)
+        self.assert_refused_until_restored()
+
+    def test_a_header_overwritten_is_refused_with_the_cure(self):
+        self.damage(0, os.urandom(64), self.log)
+        self.assert_refused_until_restored()
 
 
 def set_up(world, options):
