@@ -41,7 +41,12 @@ class Vm:
             QEMU, "-S", "-nodefaults", "-display", "none", "-accel", "tcg", "-machine", "q35,memory-backend=ram",
             "-object", "memory-backend-memfd,id=ram,size=64M,share=on", "-m", "64",
             "-qmp", f"unix:{self.monitor},server=on,wait=off", *arguments])
-        wait_until(lambda: self.monitor.exists() or not self.child.is_running(), 20, f"monitor of {name}")
+        wait_until(lambda: self.listens() or not self.child.is_running(), 20, f"monitor of {name}")
+
+    def listens(self):
+        """The file is there a moment earlier."""
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(str(self.monitor)) == 0
 
     def devices(self):
         """Names and types of what has an id, asked by another client than berthd."""
