@@ -21,13 +21,14 @@ DISK_BYTES = 2 << 20
 HOST = RECEIVER = STATE = None
 
 
-def mount_disk():
-    """A disk of our own at STATE."""
+def mount_disk(world):
+    """A disk of our own at STATE, until the world ends and nobody uses it any more."""
     if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS):
         raise TrialError(f"no mount namespace: errno {ctypes.get_errno()}")
     run("mount", "--make-rprivate", "/")
     STATE.mkdir()
     run("mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=700", "tmpfs", STATE)
+    world.at_end(run, "umount", STATE)
 
 
 class DiskFull:
@@ -251,7 +252,7 @@ class CorruptLog(Damaged):
 def set_up(world, options):
     global HOST, RECEIVER, STATE
     STATE = world.folder / "state"
-    mount_disk()
+    mount_disk(world)
     HOST = Host(world, options, more=COMPLETIONS, eswitchd=options.eswitchd, functions=1, unbacked=8)
     RECEIVER = Receiver(world, options.receiver)
     return HOST
