@@ -8,6 +8,7 @@
 #include "agent/state_db.h"
 #include "agent/underlay_tracker.h"
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "base/main_loop.h"
 #include "dataplane/dpdk/embedded_eswitch.h"
 #include "dataplane/pipeline.h"
@@ -293,6 +294,11 @@ class Daemon {
           if (!role) return pass(role);
           return agent::authorize(*role, method);
         });
+    server_.set_refused([this](const std::string& address, const Error& why) {
+      if (const auto untold = refused_.tell(std::chrono::steady_clock::now()))
+        log_event(LogLevel::kWarning, "peer refused",
+                  {{"peer", address}, {"error", why.message}, {"others", *untold}});
+    });
     return server_.listen();
   }
 
@@ -313,6 +319,7 @@ class Daemon {
   northbound::Topology topology_;
   southbound::VpcControl vpc_control_;
   rpc::Server server_;
+  LogLimit refused_{std::chrono::seconds(10)};
   TaskGroup tasks_;
   TaskGroup holder_;  // what the agent needs to stop in good order
 };

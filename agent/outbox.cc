@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <boost/asio/post.hpp>
+
 namespace berth::agent {
 
 Outbox::Outbox(asio::any_io_executor executor, StateDb& state, Feed<Operation>& completions,
@@ -50,6 +52,8 @@ void Outbox::deliver_more() {
 }
 
 asio::awaitable<void> Outbox::tell_next(AttachmentId attachment) {
+  // Whoever ends at once starts the next, and that one the next but one: each begins on a stack of its own.
+  co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
   Queue& queue = queues_.at(attachment);
   const Operation operation = queue.operations.front();
   auto told = co_await sink_.deliver(operation);

@@ -1,5 +1,6 @@
 #include "agent/sqlite.h"
 
+#include <algorithm>
 #include <sqlite3.h>
 
 #include <fmt/format.h>
@@ -16,17 +17,38 @@ std::unexpected<Error> sqlite_failed(sqlite3* database) {
   return fail(Code::kUnavailable, "STATE_UNWRITABLE", message);
 }
 
+constexpr std::size_t kChecksumBytes = 8;
+
+// FNV-1a, 64 bits (https://datatracker.ietf.org/doc/html/draft-eastlake-fnv), little-endian. Two texts that
+// differ in one byte never have the same.
+std::string checksum_of(std::string_view bytes) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char byte : bytes) hash = (hash ^ static_cast<std::uint8_t>(byte)) * 0x100000001b3;
+  std::string text;
+  for (std::size_t i = 0; i < kChecksumBytes; ++i) text.push_back(static_cast<char>(hash >> (8 * i)));
+  return text;
+}
+
 }  // namespace
 
 std::int64_t SqliteRow::integer(int column) const {
   return sqlite3_column_int64(statement_, column);
 }
 
-std::string SqliteRow::bytes(int column) const {
+std::string SqliteRow::text(int column) const {
   const void* bytes = sqlite3_column_blob(statement_, column);
   if (bytes == nullptr) return {};
   return {static_cast<const char*>(bytes),
           static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+}
+
+Result<std::string> SqliteRow::record(int column) const {
+  std::string bytes = text(column);
+  const std::size_t size = bytes.size() - std::min(bytes.size(), kChecksumBytes);
+  const std::string checksum = bytes.substr(size);
+  bytes.resize(size);
+  if (checksum == checksum_of(bytes)) return bytes;
+  return fail(Code::kDataLoss, "STATE_CORRUPT", "a record is not what was written");
 }
 
 void SqliteStatement::Finalize::operator()(sqlite3_stmt* statement) const {
@@ -58,8 +80,9 @@ SqliteStatement& SqliteStatement::bind(std::string_view text) {
                           SQLITE_TRANSIENT);
   return *this;
 }
-SqliteStatement& SqliteStatement::bind_blob(std::string_view bytes) {
-  (void)sqlite3_bind_blob(statement_.get(), next_parameter_++, bytes.data(), static_cast<int>(bytes.size()),
+SqliteStatement& SqliteStatement::bind_record(std::string_view bytes) {
+  const std::string record = std::string(bytes) + checksum_of(bytes);
+  (void)sqlite3_bind_blob(statement_.get(), next_parameter_++, record.data(), static_cast<int>(record.size()),
                           SQLITE_TRANSIENT);
   return *this;
 }
@@ -103,7 +126,7 @@ Result<std::string> SqliteDatabase::query_text(std::string_view sql) {
   if (!statement) return pass(statement);
   const auto found = statement->step();
   if (!found) return pass(found);
-  return *found ? statement->row().bytes(0) : std::string();
+  return *found ? statement->row().text(0) : std::string();
 }
 
 }  // namespace berth::agent

@@ -20,7 +20,9 @@ class SqliteRow {
   // LIFETIME: until the next step of its statement.
   explicit SqliteRow(sqlite3_stmt* statement) : statement_(statement) {}
   std::int64_t integer(int column) const;
-  std::string bytes(int column) const;  // text or blob
+  std::string text(int column) const;
+  // DATA_LOSS (STATE_CORRUPT) when it is not what SqliteStatement::bind_record() bound.
+  Result<std::string> record(int column) const;
 
  private:
   sqlite3_stmt* statement_;
@@ -36,7 +38,8 @@ class SqliteStatement {
 
   SqliteStatement& bind(std::int64_t value);  // the parameters, one after the other
   SqliteStatement& bind(std::string_view text);
-  SqliteStatement& bind_blob(std::string_view bytes);
+  // A blob, and a checksum behind it: SQLite does not see that a byte within a row has changed.
+  SqliteStatement& bind_record(std::string_view bytes);
 
  private:
   friend class SqliteDatabase;

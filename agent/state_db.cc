@@ -1,10 +1,14 @@
 #include "agent/state_db.h"
 
+#include "agent/blob.h"
 #include "agent/group_commit.h"
 #include "agent/sqlite.h"
 #include "agent/vpc_blob.h"
+#include "agent/wal_check.h"
 
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <utility>
 
 namespace berth::agent {
@@ -21,7 +25,7 @@ constexpr const char* kTables = R"(
   CREATE INDEX untold_operations ON operations (revision) WHERE is_told = 0;
   CREATE TABLE vpcs (id TEXT PRIMARY KEY NOT NULL, vpc BLOB NOT NULL) STRICT;
   CREATE TABLE push (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL) STRICT;
-  CREATE TABLE next_hops (vtep TEXT PRIMARY KEY NOT NULL, mac TEXT NOT NULL) STRICT;
+  CREATE TABLE next_hops (vtep TEXT PRIMARY KEY NOT NULL, record BLOB NOT NULL) STRICT;
   CREATE TABLE functions (function INTEGER PRIMARY KEY NOT NULL, generation INTEGER NOT NULL) STRICT;
 )";
 
@@ -69,7 +73,9 @@ Result<void> for_each_row(SqliteStatement& rows, Take take) {
 }
 
 Result<FinishedOperation> read_operation(SqliteRow row) {
-  auto finished = parse_operation_record(row.bytes(1));
+  const auto record = row.record(1);
+  if (!record) return pass(record);
+  auto finished = parse_operation_record(*record);
   if (finished) finished->operation.revision = static_cast<std::uint64_t>(row.integer(0));
   return finished;
 }
@@ -77,7 +83,7 @@ Result<FinishedOperation> read_operation(SqliteRow row) {
 Result<void> write_attachment(SqliteDatabase& database, const SavedAttachment& saved) {
   auto put = database.prepare("INSERT OR REPLACE INTO attachments VALUES (?1, ?2)");
   if (!put) return pass(put);
-  return put->bind(saved.attachment.id.str()).bind_blob(format_record(saved)).run();
+  return put->bind(saved.attachment.id.str()).bind_record(format_record(saved)).run();
 }
 
 Result<void> erase_attachment(SqliteDatabase& database, const AttachmentId& id, const FreedFunctions& freed) {
@@ -107,7 +113,7 @@ Result<std::uint64_t> write_end(SqliteDatabase& database, const FinishedOperatio
   auto put = database.prepare("INSERT INTO operations VALUES (?1, ?2, ?3, ?4, ?5)");
   if (!put) return pass(put);
   put->bind(revision).bind(operation.id.str()).bind(operation.request.str()).bind(is_told ? 1 : 0);
-  if (const auto written = put->bind_blob(format_record(finished)).run(); !written) return pass(written);
+  if (const auto written = put->bind_record(format_record(finished)).run(); !written) return pass(written);
   auto forget = database.prepare("DELETE FROM operations WHERE revision <= ?1 AND is_told = 1");
   if (!forget) return pass(forget);
   const auto forgotten = forget->bind(revision - static_cast<std::int64_t>(StateDb::kMaxOperations)).run();
@@ -124,7 +130,7 @@ Result<void> write_vpcs(SqliteDatabase& database, const dataplane::VpcSet& vpcs,
   for (const VpcId& id : changed) {
     const auto vpc = vpcs.find(id);
     const bool is_there = vpc != vpcs.end();
-    if (is_there) put->bind(id.str()).bind_blob(format_vpc_blob(*vpc->second));
+    if (is_there) put->bind(id.str()).bind_record(format_vpc_blob(*vpc->second));
     if (!is_there) remove->bind(id.str());
     if (auto written = is_there ? put->run() : remove->run(); !written) return written;
   }
@@ -138,7 +144,10 @@ Result<void> write_next_hops(SqliteDatabase& database, const std::map<IpAddress,
   auto put = database.prepare("INSERT INTO next_hops VALUES (?1, ?2)");
   if (!put) return pass(put);
   for (const auto& [vtep, mac] : next_hops) {
-    if (auto written = put->bind(vtep.str()).bind(mac.str()).run(); !written) return written;
+    BlobWriter record;
+    record.ip(vtep);
+    record.mac(mac);
+    if (auto written = put->bind(vtep.str()).bind_record(record.take()).run(); !written) return written;
   }
   return {};
 }
@@ -156,6 +165,10 @@ Result<StateDb> StateDb::open(const std::filesystem::path& folder) {
   if (error)
     return fail(Code::kUnavailable, "STATE_UNWRITABLE",
                 fmt::format("{}: {}", folder.string(), error.message()));
+  // Before SQLite sees the log: it would make the best of it.
+  std::ifstream log(folder / "state.db-wal", std::ios::binary);
+  const std::string logged{std::istreambuf_iterator<char>(log), {}};
+  if (const auto whole = check_wal(logged); !whole) return pass(whole, cure(folder));
   auto database = SqliteDatabase::open(file_in(folder));
   if (!database) return pass(database, file_in(folder).string());
   auto impl = std::make_unique<Impl>(*std::move(database), folder);
@@ -201,7 +214,9 @@ Result<void> StateDb::Impl::read_attachments(SavedState& state) {
   auto rows = database.prepare("SELECT record FROM attachments ORDER BY id");
   if (!rows) return pass(rows);
   return for_each_row(*rows, [&](SqliteRow row) -> Result<void> {
-    auto saved = parse_attachment_record(row.bytes(0));
+    const auto record = row.record(0);
+    if (!record) return pass(record);
+    auto saved = parse_attachment_record(*record);
     if (!saved) return pass(saved);
     state.attachments.push_back(*std::move(saved));
     return {};
@@ -238,7 +253,7 @@ Result<void> StateDb::Impl::read_operations(SavedState& state) {
   if (!older) return pass(older);
   older->bind(first_loaded);
   return for_each_row(*older, [&](SqliteRow row) -> Result<void> {
-    state.older_requests.push_back(request_hash(RequestId::trusted(row.bytes(0))));
+    state.older_requests.push_back(request_hash(RequestId::trusted(row.text(0))));
     return {};
   });
 }
@@ -250,7 +265,9 @@ Result<void> StateDb::Impl::read_vpcs(SavedState& state) {
   auto rows = database.prepare("SELECT vpc FROM vpcs ORDER BY id");
   if (!rows) return pass(rows);
   return for_each_row(*rows, [&](SqliteRow row) -> Result<void> {
-    auto vpc = parse_vpc_blob(row.bytes(0));
+    const auto record = row.record(0);
+    if (!record) return pass(record);
+    auto vpc = parse_vpc_blob(*record);
     if (!vpc) return pass(vpc);
     const VpcId id = vpc->id;
     state.vpcs.emplace(id, std::make_shared<const dataplane::Vpc>(*std::move(vpc)));
@@ -259,14 +276,17 @@ Result<void> StateDb::Impl::read_vpcs(SavedState& state) {
 }
 
 Result<void> StateDb::Impl::read_next_hops(SavedState& state) {
-  auto rows = database.prepare("SELECT vtep, mac FROM next_hops");
+  auto rows = database.prepare("SELECT record FROM next_hops");
   if (!rows) return pass(rows);
   return for_each_row(*rows, [&](SqliteRow row) -> Result<void> {
-    const auto vtep = IpAddress::parse("vtep", row.bytes(0));
-    const auto mac = MacAddress::parse("mac", row.bytes(1));
-    if (!vtep || !mac)
+    const auto record = row.record(0);
+    if (!record) return pass(record);
+    BlobReader reader(*record);
+    const IpAddress vtep = reader.ip();
+    const MacAddress mac = reader.mac();
+    if (!reader.is_good() || !reader.is_at_end())
       return fail(Code::kDataLoss, "STATE_CORRUPT", "a next hop's row is not what berthd writes");
-    state.next_hops.emplace(*vtep, *mac);
+    state.next_hops.emplace(vtep, mac);
     return {};
   });
 }

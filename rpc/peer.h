@@ -32,4 +32,8 @@ struct Peer {
 // An error becomes the status of the call.
 using Authorize = std::function<Result<void>(const Peer&, std::string_view method)>;
 
+// Told of a peer that was hung up on before it could say who it is: its certificate is of nobody we trust, or
+// not valid now, or it speaks no TLS 1.3. `address` as in Peer.
+using Refused = std::function<void(const std::string& address, const Error& why)>;
+
 }  // namespace berth::rpc

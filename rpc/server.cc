@@ -26,6 +26,7 @@ class Server::Impl {
                .limits = options_.limits,
                .methods = {},
                .authorize = {},
+               .refused = {},
                .deadlines = Deadlines(executor)},
         connections_ended_(executor) {}
   ~Impl() { assert(connections_.empty() && "run() must have returned before the server dies"); }
@@ -146,6 +147,9 @@ Server::~Server() = default;
 
 void Server::set_authorize(Authorize authorize) {
   impl_->parts().authorize = std::move(authorize);
+}
+void Server::set_refused(Refused refused) {
+  impl_->parts().refused = std::move(refused);
 }
 void Server::add(std::string_view method, MethodShape shape, RawHandler handler) {
   impl_->parts().methods.add(method, shape, std::move(handler));

@@ -51,6 +51,8 @@ class Server {
 
   // Without one every peer whose certificate verifies may call everything.
   void set_authorize(Authorize authorize);
+  // Without one nobody hears of those that fail in the TLS handshake.
+  void set_refused(Refused refused);
 
   template <typename Req, typename Resp>
   void unary(std::string_view method, std::function<Task<Resp>(Context, Req)> handler) {

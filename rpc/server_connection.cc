@@ -11,6 +11,7 @@ namespace berth::rpc {
 
 ServerConnection::ServerConnection(ServerParts& server, net::Fd socket, std::unique_ptr<net::Engine> engine)
     : server_(server),
+      address_(net::peer_address(socket.get()).str()),
       link_(std::make_shared<net::Link>(net::Link::Parts{.executor = server.executor,
                                                          .socket = std::move(socket),
                                                          .engine = std::move(engine),
@@ -43,7 +44,8 @@ void ServerConnection::on_event(const core::Event& event) {
   if (event.kind == Kind::kClosed) call->abandon();
 }
 
-void ServerConnection::on_over(const Error&) {
+void ServerConnection::on_over(const Error& reason) {
+  if (!peer_ && reason.code == Code::kUnauthenticated && server_.refused) server_.refused(address_, reason);
   // Session::abandon has closed every call; their events have been dispatched.
 }
 

@@ -12,6 +12,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <unordered_map>
 
 namespace berth::rpc {
@@ -22,6 +23,7 @@ struct ServerParts {
   Limits limits;
   MethodTable methods;
   Authorize authorize;
+  Refused refused;
   Deadlines deadlines;
 };
 
@@ -49,6 +51,7 @@ class ServerConnection : public net::LinkOwner {
   void end_call(core::StreamId stream);
 
   ServerParts& server_;
+  std::string address_;
   std::shared_ptr<net::Link> link_;
   std::shared_ptr<const Peer> peer_;
   std::unordered_map<core::StreamId, Entry> calls_;

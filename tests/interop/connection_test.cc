@@ -220,6 +220,25 @@ TEST(Certificates, AReloadLosesNoStreamAndKeepsTheLastGoodPair) {
   EXPECT_TRUE(call_once(loop, loop.channel_options()));
 }
 
+TEST(Certificates, ThoseThatFailInTheHandshakeAreNamed) {
+  Loopback loop;
+  std::vector<std::string> refused;
+  loop.server.set_refused([&](const std::string& address, const Error& why) {
+    EXPECT_TRUE(address.starts_with("127.0.0.1:")) << address;
+    EXPECT_EQ(why.reason, "TLS_HANDSHAKE");
+    refused.push_back(why.message);
+  });
+  loop.serve();
+  EXPECT_TRUE(call_once(loop, loop.channel_options("client")));
+  EXPECT_TRUE(refused.empty());
+  EXPECT_FALSE(call_once(loop, loop.channel_options("rogue")));
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_NE(refused[0].find("certificate verify failed"), std::string::npos) << refused[0];
+  EXPECT_FALSE(call_once(loop, loop.channel_options("wrong-usage")));
+  ASSERT_EQ(refused.size(), 2U);
+  EXPECT_NE(refused[1].find("purpose"), std::string::npos) << refused[1];
+}
+
 TEST(Certificates, ARevokedClientIsRefused) {
   auto files = tls_of("server");
   Loopback trusting({}, "127.0.0.1:0", files);

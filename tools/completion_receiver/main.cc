@@ -20,7 +20,7 @@ namespace {
 namespace v1 = northbound::v1;
 
 // One receiver, one disk: that deliveries wait for each other does no harm here.
-Task<v1::DeliverResponse> deliver(CompletionLog& log, v1::DeliverRequest request) {
+Task<v1::DeliverResponse> deliver(CompletionLog& log, std::string traceparent, v1::DeliverRequest request) {
   const v1::Operation& ended = request.operation();
   const auto is_new = log.add(ended);
   if (!is_new) co_return pass(is_new);
@@ -29,7 +29,8 @@ Task<v1::DeliverResponse> deliver(CompletionLog& log, v1::DeliverRequest request
               {{"operation", ended.id()},
                {"attachment", ended.attachment()},
                {"kind", v1::Operation::Kind_Name(ended.kind())},
-               {"error", ended.error().reason()}});
+               {"error", ended.error().reason()},
+               {"traceparent", traceparent}});
   }
   co_return v1::DeliverResponse();
 }
@@ -50,7 +51,11 @@ Result<void> run(const std::string& file, rpc::ServerOptions options) {
   rpc::Server server(io.get_executor(), std::move(options));
   server.unary<v1::DeliverRequest, v1::DeliverResponse>(
       "berth.northbound.v1.CompletionReceiver/Deliver",
-      [&log](rpc::Context, v1::DeliverRequest request) { return deliver(*log, std::move(request)); });
+      [&log](rpc::Context call, v1::DeliverRequest request) {
+        const auto traceparent = call.metadata().find("traceparent");
+        const bool has_one = traceparent != call.metadata().end();
+        return deliver(*log, has_one ? traceparent->second : "", std::move(request));
+      });
   if (const auto listening = server.listen(); !listening) return listening;
   log_event(LogLevel::kInfo, "ready", {{"listen", fmt::format("{}:{}", host, server.port())}});
   run_to_end(io, serve_until_signal(server));

@@ -38,6 +38,7 @@ socket = "{folder}/eswitch.sock"
 STATE = """
 [agent]
 state_dir = "{state}"
+audit_interval_s = {audit_s}
 """
 
 HOLDER_CONFIG = """\
@@ -69,7 +70,7 @@ class Agent:
     `state`: the folder of that memory, should it lie elsewhere, or berthd have one without eswitchd."""
 
     def __init__(self, world, berthd, berthctl, certs_tool, level="info", functions=4, eswitchd=None, more="",
-                 unbacked=0, state=None):
+                 unbacked=0, state=None, audit_s=30):
         self.world = world
         self.berthd = berthd
         self.berthctl = berthctl
@@ -88,7 +89,7 @@ class Agent:
         self.unbacked = unbacked
         if eswitchd or state:
             with open(self.config, "a") as file:
-                file.write(STATE.format(state=state or folder / "state"))
+                file.write(STATE.format(state=state or folder / "state", audit_s=audit_s))
         if eswitchd:
             self.start_holder()
         self.start()

@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import sys
+import threading
 import unittest
 from pathlib import Path
 
@@ -40,7 +41,12 @@ class Vm:
             QEMU, "-S", "-nodefaults", "-display", "none", "-accel", "tcg", "-machine", "q35,memory-backend=ram",
             "-object", "memory-backend-memfd,id=ram,size=64M,share=on", "-m", "64",
             "-qmp", f"unix:{self.monitor},server=on,wait=off", *arguments])
-        wait_until(lambda: self.monitor.exists() or not self.child.is_running(), 20, f"monitor of {name}")
+        wait_until(lambda: self.listens() or not self.child.is_running(), 20, f"monitor of {name}")
+
+    def listens(self):
+        """The file is there a moment earlier."""
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(str(self.monitor)) == 0
 
     def devices(self):
         """Names and types of what has an id, asked by another client than berthd."""
@@ -104,6 +110,44 @@ class Ports(unittest.TestCase):
         self.assertEqual([a["state"] for a in self.agent.list()], ["QUARANTINED"])
         vm.kill()
         wait_until(lambda: self.agent.list() == [], 20, "end of the quarantine")
+
+    def test_vm_killed_with_its_port_leaves_nothing_and_a_new_one_gets_one(self):
+        for _ in range(3):
+            vm = Vm(self.world, "vm-shot", NATIVE_HOTPLUG + PORTS)
+            done = self.attach("vm-shot", 60)
+            self.assertEqual(self.step(done, "plug")["status"], "done")
+            vm.kill()
+            gone = self.agent.detach(done["attachment"])
+            self.assertEqual(gone["state"], "DONE")
+            self.assertEqual(self.step(gone, "unplug")["detail"], "the VM does not run")
+            self.assertEqual(self.step(gone, "reset")["status"], "done")
+            self.assertEqual(self.agent.list(), [])
+
+    def test_vm_killed_and_started_again_is_attached_as_before(self):
+        vm = Vm(self.world, "vm-again", NATIVE_HOTPLUG + PORTS)
+        done = self.attach("vm-again", 70)
+        vm.kill()
+        self.assertEqual([one["state"] for one in self.agent.list()], ["ATTACHED"])
+        arguments = json.loads(self.agent.call("vmaas", "get", done["attachment"], "--json"))["port"]["start_arguments"]
+        vm = Vm(self.world, "vm-again", NATIVE_HOTPLUG + PORTS + arguments["qemu"])
+        self.assertIn("child<virtio-net-pci>", vm.devices().values())
+        vm.kill()
+        self.assertEqual(self.agent.detach(done["attachment"])["state"], "DONE")
+        self.assertEqual(self.agent.list(), [])
+
+    def test_vm_killed_while_its_port_is_plugged_or_unplugged_leaves_nothing(self):
+        for moment in range(8):
+            vm = Vm(self.world, "vm-race", NATIVE_HOTPLUG + PORTS)
+            killer = threading.Timer(0.02 * moment, vm.kill)  # not to wait for anything: the moment of the kill
+            killer.start()
+            try:
+                done = self.attach("vm-race", 80)
+                self.assertEqual(self.agent.detach(done["attachment"])["state"], "DONE")
+            except CallError as error:  # it went while something was asked of it
+                self.assertRegex(error.text, r"reason: [A-Z_]+")
+                print(error.text, flush=True)
+            killer.join()
+            wait_until(lambda: self.agent.list() == [], 20, "no attachment")
 
     def test_private_memory_is_refused_and_leaves_nothing(self):
         vm = Vm(self.world, "vm-private", PORTS + ["-machine", "memory-backend=mine",
