@@ -14,9 +14,10 @@ namespace berth::testing {
 class TestFolder {
  public:
   // `name` is a word for the person who finds the folder of a test that was killed: berth-<name>-XXXXXX, in
-  // the folder for temporary files. Throws std::filesystem::filesystem_error when there can be none.
-  explicit TestFolder(std::string_view name) {
-    const auto wanted = std::filesystem::temp_directory_path() / ("berth-" + std::string(name) + "-XXXXXX");
+  // `parent`. Throws std::filesystem::filesystem_error when there can be none.
+  explicit TestFolder(std::string_view name,
+                      const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
+    const auto wanted = parent / ("berth-" + std::string(name) + "-XXXXXX");
     std::string made = wanted.string();
     if (::mkdtemp(made.data()) == nullptr)
       throw std::filesystem::filesystem_error("mkdtemp", wanted, {errno, std::generic_category()});
@@ -30,6 +31,11 @@ class TestFolder {
   TestFolder& operator=(const TestFolder&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
+  // In memory, where there is such a place.
+  static std::filesystem::path fast_parent() {
+    const std::filesystem::path memory = "/dev/shm";
+    return std::filesystem::exists(memory) ? memory : std::filesystem::temp_directory_path();
+  }
   std::filesystem::path operator/(const std::filesystem::path& inside) const { return path_ / inside; }
 
  private:

@@ -8,6 +8,7 @@
 #include "tests/fakes/fake_eswitch.h"
 #include "tests/fakes/intents.h"
 #include "tests/fakes/run_task.h"
+#include "tests/fakes/test_folder.h"
 #include "tests/fakes/whole_host.h"
 
 #include <filesystem>
@@ -17,7 +18,6 @@
 #include <map>
 #include <set>
 #include <string>
-#include <unistd.h>
 #include <vector>
 
 namespace berth::testing {
@@ -56,10 +56,9 @@ class CrashWorld {
  public:
   static constexpr std::uint16_t kFunctions = 3;
 
-  CrashWorld() { make_folder(); }
+  CrashWorld() = default;
   // Starts where another one was killed.
   explicit CrashWorld(const Remains& remains) : answered(remains.answered) {
-    make_folder();
     for (const auto& [name, bytes] : remains.disk) std::ofstream(folder / name, std::ios::binary) << bytes;
     eswitch.rules = remains.rules;
     driver.plugged = remains.plugged;
@@ -68,15 +67,12 @@ class CrashWorld {
     vmaas.told = remains.told;
     vmaas.answer_lost = remains.answer_lost;
   }
-  ~CrashWorld() {
-    stop();
-    std::filesystem::remove_all(folder);
-  }
+  ~CrashWorld() { stop(); }
   CrashWorld(const CrashWorld&) = delete;
   CrashWorld& operator=(const CrashWorld&) = delete;
 
   void start() {
-    state.emplace(agent::StateDb::open(folder).value());
+    state.emplace(agent::StateDb::open(folder.path()).value());
     agent.emplace(
         io.get_executor(), eswitch, driver, functions(), *state,
         agent::AgentSettings{.completions = &vmaas,
@@ -133,7 +129,7 @@ class CrashWorld {
                  .told = vmaas.told,
                  .answer_lost = vmaas.answer_lost,
                  .answered = answered};
-    for (const auto& file : std::filesystem::directory_iterator(folder)) {
+    for (const auto& file : std::filesystem::directory_iterator(folder.path())) {
       std::ifstream bytes(file.path(), std::ios::binary);
       left.disk[file.path().filename()] = {std::istreambuf_iterator<char>(bytes), {}};
     }
@@ -145,7 +141,8 @@ class CrashWorld {
   }
 
   asio::io_context io;
-  std::filesystem::path folder;
+  // What is killed here is a process, not the disk's power.
+  TestFolder folder{"crash", TestFolder::fast_parent()};
   FakeEswitch eswitch{kFunctions};
   FakeDriver driver;
   FakeVmaas vmaas;
@@ -159,14 +156,6 @@ class CrashWorld {
     std::vector<host::Function> all;
     for (std::uint16_t i = 0; i < kFunctions; ++i) all.push_back({.index = i});
     return all;
-  }
-  // In memory where there is such a place: what is killed here is a process, not the disk's power.
-  void make_folder() {
-    static int number = 0;
-    const std::filesystem::path memory = "/dev/shm";
-    const auto parent = std::filesystem::exists(memory) ? memory : std::filesystem::temp_directory_path();
-    folder = parent / fmt::format("berth-crash-{}-{}", ::getpid(), ++number);
-    std::filesystem::create_directories(folder);
   }
   agent::Operation follow(const RequestId& request, const agent::Operation& accepted) {
     answered.emplace(request, accepted.id);

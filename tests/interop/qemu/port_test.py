@@ -128,7 +128,7 @@ class Ports(unittest.TestCase):
         done = self.attach("vm-again", 70)
         vm.kill()
         self.assertEqual([one["state"] for one in self.agent.list()], ["ATTACHED"])
-        arguments = json.loads(self.agent.call("vmaas", "get", done["attachment"], "--json"))["port"]["start_arguments"]
+        arguments = json.loads(self.agent.call("vmaas", "get", done["attachment"], "--json"))["interfaces"][0]["port"]["start_arguments"]
         vm = Vm(self.world, "vm-again", NATIVE_HOTPLUG + PORTS + arguments["qemu"])
         self.assertIn("child<virtio-net-pci>", vm.devices().values())
         vm.kill()

@@ -144,23 +144,23 @@ TEST_F(StateDbTest, NoByteThatHasChangedBecomesAnotherState) {
   const std::map<IpAddress, MacAddress> hops = {{ip("192.0.2.2"), mac("02:00:00:00:ff:02")}};
   const SavedAttachment attachment = saved(AttachmentState::kAttached);
   // A disk that takes no time, where there is one: the file is opened a thousand times.
-  if (std::filesystem::exists("/dev/shm")) folder = "/dev/shm" / folder.filename();
+  const testing::TestFolder disk("state", testing::TestFolder::fast_parent());
   {
-    auto db = StateDb::open(folder).value();
+    auto db = StateDb::open(disk.path()).value();
     ASSERT_TRUE(run(db.save(attachment)));
     ASSERT_TRUE(run(db.save_vpcs(vpcs, {blue->id}, 7)));
     ASSERT_TRUE(run(db.save_next_hops(hops)));
   }
-  std::ifstream file(folder / "state.db", std::ios::binary);
+  std::ifstream file(disk / "state.db", std::ios::binary);
   const std::string good{std::istreambuf_iterator<char>(file), {}};
   std::size_t refused = 0;
   for (std::size_t at = 0; at < good.size(); ++at) {
     if (good[at] == 0) continue;  // most of the file is free
     std::string bad = good;
     bad[at] = static_cast<char>(bad[at] ^ 1);
-    std::ofstream(folder / "state.db", std::ios::binary) << bad;
-    std::filesystem::remove(folder / "state.db-wal");
-    auto db = StateDb::open(folder);
+    std::ofstream(disk / "state.db", std::ios::binary) << bad;
+    std::filesystem::remove(disk / "state.db-wal");
+    auto db = StateDb::open(disk.path());
     const auto loaded = db ? db->load() : Result<SavedState>(pass(db));
     if (!loaded) {
       ++refused;
