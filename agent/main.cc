@@ -24,6 +24,7 @@
 #include "northbound/completion_sender.h"
 #include "northbound/inspection.h"
 #include "northbound/topology.h"
+#include "rpc/reflection.h"
 #include "rpc/server.h"
 #include "southbound/vpc_control.h"
 
@@ -288,6 +289,7 @@ class Daemon {
                                 "berth.northbound.v1.Topology", "berth.southbound.v1.VpcControl"}) {
       if (auto complete = server_.require_complete(service); !complete) return complete;
     }
+    rpc::add_reflection(server_);
     server_.set_authorize(
         [domain = config_.api.trust_domain](const rpc::Peer& peer, std::string_view method) -> Result<void> {
           const auto role = agent::role_of(peer.uri_sans, domain);

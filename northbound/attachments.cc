@@ -6,6 +6,7 @@
 #include "northbound/trace_context.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -100,7 +101,7 @@ Task<v1::Attachment> Attachments::get_attachment(v1::GetAttachmentRequest reques
   const auto mask = ReadMask::parse(request.read_mask());
   if (!mask) co_return pass(mask);
   std::vector<agent::PortCounters> counters;
-  if (mask->contains("interfaces")) {
+  if (mask->contains("interfaces.counters")) {
     auto read = co_await agent_.read_counters(*id);
     if (!read) co_return pass(read);
     counters = *std::move(read);
@@ -141,21 +142,28 @@ Task<v1::ListAttachmentsResponse> Attachments::list_attachments(v1::ListAttachme
   co_return response;
 }
 
+// Those that run come first, by id; then those that have ended. One that ends between two pages is among
+// these.
 Task<v1::ListOperationsResponse> Attachments::list_operations(v1::ListOperationsRequest request) {
-  const auto before = parse_revision_token(request.page_token());
-  if (!before) co_return pass(before);
+  const auto place = OperationPlace::parse(request.page_token());
+  if (!place) co_return pass(place);
   const auto of = AttachmentId::trusted(request.attachment());
   const std::size_t limit = page_size(request.page_size());
-  v1::ListOperationsResponse response;
-  if (!*before) {
-    for (const agent::Operation& running : agent_.operations().list_running()) {
-      if (of.empty() || running.attachment == of) *response.add_operations() = to_message(running);
+  std::vector<agent::Operation> page;
+  if (!place->below_revision) {
+    for (agent::Operation& running : agent_.operations().list_running()) {
+      if (running.id > place->after_running && (of.empty() || running.attachment == of))
+        page.push_back(std::move(running));
     }
   }
-  const auto page = agent_.operations().list_finished(*before, limit + 1, of);
+  if (page.size() <= limit) {
+    auto ended = agent_.operations().list_finished(place->below_revision, limit + 1 - page.size(), of);
+    std::ranges::move(ended, std::back_inserter(page));
+  }
+  v1::ListOperationsResponse response;
   for (std::size_t i = 0; i < std::min(page.size(), limit); ++i)
     *response.add_operations() = to_message(page[i]);
-  if (page.size() > limit) response.set_next_page_token(std::to_string(page[limit - 1].revision));
+  if (page.size() > limit) response.set_next_page_token(OperationPlace::token_after(page[limit - 1]));
   co_return response;
 }
 

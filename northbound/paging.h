@@ -2,7 +2,9 @@
 // revision.
 #pragma once
 
+#include "agent/operation.h"
 #include "base/error.h"
+#include "base/ids.h"
 
 #include <charconv>
 #include <cstddef>
@@ -31,14 +33,26 @@ Result<Id> parse_page_token(const std::string& token) {
   return id;
 }
 
-// The revision below which the page begins; none: with the latest.
-inline Result<std::optional<std::uint64_t>> parse_revision_token(const std::string& token) {
-  if (token.empty()) return std::optional<std::uint64_t>();
-  std::uint64_t revision = 0;
-  const char* end = token.data() + token.size();
-  const auto [rest, error] = std::from_chars(token.data(), end, revision);
-  if (error != std::errc() || rest != end) return malformed_page_token();
-  return std::optional(revision);
-}
+// Where a page of operations begins: after one that runs (nobody: with the first that runs), or among those
+// that have ended.
+struct OperationPlace {
+  OperationId after_running;
+  std::optional<std::uint64_t> below_revision;
+
+  static std::string token_after(const agent::Operation& last) {
+    return last.done ? std::to_string(last.revision) : last.id.str();
+  }
+
+  static Result<OperationPlace> parse(const std::string& token) {
+    if (token.empty()) return OperationPlace();
+    std::uint64_t revision = 0;
+    const char* end = token.data() + token.size();
+    const auto [rest, error] = std::from_chars(token.data(), end, revision);
+    if (error == std::errc() && rest == end) return OperationPlace{{}, revision};
+    auto id = OperationId::parse("page_token", token);
+    if (!id) return malformed_page_token();
+    return OperationPlace{*std::move(id), {}};
+  }
+};
 
 }  // namespace berth::northbound

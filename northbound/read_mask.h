@@ -1,4 +1,5 @@
-// Which fields of an attachment a caller wants (https://google.aip.dev/157).
+// Which fields of an attachment a caller wants (https://google.aip.dev/157). A path may go through a list,
+// and then means the field of every item: "interfaces.port".
 #pragma once
 
 #include "base/error.h"
@@ -6,33 +7,18 @@
 
 #include <string>
 
-#include <google/protobuf/util/field_mask_util.h>
-
 namespace berth::northbound {
 
 class ReadMask {
  public:
   // INVALID_ARGUMENT (MALFORMED_MASK) naming the first path that is no field of Attachment.
-  static Result<ReadMask> parse(const google::protobuf::FieldMask& mask) {
-    for (const std::string& path : mask.paths()) {
-      if (!google::protobuf::util::FieldMaskUtil::IsValidPath<v1::Attachment>(path))
-        return fail_field("read_mask", "MALFORMED_MASK", "\"" + path + "\" is no field of Attachment");
-    }
-    return ReadMask(mask);
-  }
+  static Result<ReadMask> parse(const google::protobuf::FieldMask& mask);
 
-  // Whether a field of Attachment is wanted, at least a part of it.
-  bool contains(const std::string& field) const {
-    for (const std::string& path : mask_.paths()) {
-      if (path == field || path.starts_with(field + ".")) return true;
-    }
-    return mask_.paths().empty();
-  }
+  // Whether anything of the field is wanted: of "interfaces.port" when "interfaces" is, and the reverse.
+  bool contains(const std::string& field) const;
 
   // Clears what is not wanted.
-  void apply(v1::Attachment& attachment) const {
-    if (!mask_.paths().empty()) google::protobuf::util::FieldMaskUtil::TrimMessage(mask_, &attachment);
-  }
+  void apply(v1::Attachment& attachment) const;
 
  private:
   explicit ReadMask(google::protobuf::FieldMask mask) : mask_(std::move(mask)) {}

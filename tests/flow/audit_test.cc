@@ -55,6 +55,8 @@ class Audit : public ::testing::Test {
     return {};
   }
 
+  AttachmentId the_attachment() { return world.agent.attachments().list().front().id; }
+
   AgentWorld world;
   std::map<dataplane::RuleKey, Rule> rules_before;
   const EswitchPort vf0 = EswitchPort::function(0);
@@ -266,6 +268,34 @@ TEST_F(Audit, OtherPartsArePluggedIn) {
   EXPECT_EQ(part.seen_attachments, 1U);
   EXPECT_THAT(findings(), ElementsAre("bindings: vf0 is bound to nothing"));
   EXPECT_EQ(report().repaired, 1U);
+}
+
+// --- the host's side
+
+TEST_F(Audit, AVmThatLostItsFunctionGetsItBack) {
+  world.driver.plugged.clear();
+  look();
+  EXPECT_THAT(findings(), ElementsAre("host: vm-1 runs without vf0"));
+  EXPECT_EQ(world.driver.plugged.count(0), 1U);
+  expect_in_order_again();
+}
+
+TEST_F(Audit, WhatIsBeingDetachedIsNotPutBack) {
+  Signal go_on(world.io.get_executor());
+  bool is_held = false;
+  world.driver.before_unplug = [&]() -> Task<void> {
+    is_held = true;
+    co_return co_await go_on.wait();
+  };
+  const auto detach = world.run(world.agent.detach({RequestId::trusted("bye"), the_attachment()}));
+  world.run_until([&] { return is_held; });
+  world.driver.plugged.clear();
+  look();
+  EXPECT_THAT(findings(), IsEmpty());
+  EXPECT_TRUE(world.driver.plugged.empty());
+  world.driver.before_unplug = nullptr;
+  go_on.notify_all();
+  EXPECT_FALSE(world.run(world.agent.operations().wait(detach->id))->error);
 }
 
 }  // namespace

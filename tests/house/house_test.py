@@ -114,6 +114,82 @@ class Files(unittest.TestCase):
         self.assertEqual(self.check("tools/x.py", "if True:\n\tpass\n")[0], 1)
 
 
+API = {
+    "proto/berth/northbound/v1/a.proto": """
+// PERMISSION_DENIED (NO_ROLE).
+service Things {
+  // Makes one.
+  //   NOT_FOUND  THING_UNKNOWN, THING_GONE
+  rpc MakeThing(MakeThingRequest) returns (Thing);
+}
+message MakeThingRequest {}
+message Thing {
+  enum State {
+    STATE_UNSPECIFIED = 0;
+    NEARLY_DONE = 1;  // not a reason: HALF_DONE
+  }
+  string id = 1;
+  oneof place {
+    uint32 shelf = 2;
+  }
+  optional State state = 3;
+}
+""",
+    "agent/thing.cc": 'fail("THING_UNKNOWN"); fail("THING_GONE"); fail("NO_ROLE"); fail("THING_BROKEN");\n',
+    "docs/api.md": """
+## Errors
+| `NO_ROLE` | x |
+| `THING_UNKNOWN`, `THING_GONE` | x |
+| `THING_BROKEN` | how an operation may end |
+## Service `Things`
+| `MakeThing` | x |
+### `Thing`
+| `id` | `STATE_UNSPECIFIED`, `NOT_FOUND` and BERTH_ANYTHING may be mentioned |
+| `shelf`, `state` | x |
+### `Thing.State`
+| `STATE_UNSPECIFIED` | x |
+| `NEARLY_DONE` | x |
+""",
+}
+
+
+class Api(unittest.TestCase):
+    def check(self, name="docs/api.md", old="", new=""):
+        files = dict(API)
+        self.assertIn(old, files[name])
+        files[name] = files[name].replace(old, new)
+        return Tree(files).run("check_api.py")
+
+    def test_a_page_that_tells_all_passes(self):
+        self.assertEqual(self.check(), (0, ""))
+
+    def test_what_the_page_lacks_is_named(self):
+        for old, what in (("| `MakeThing` | x |", "`Things` lacks `MakeThing`"),
+                          ("`shelf`, ", "`Thing` lacks `shelf`"),
+                          ("| `NEARLY_DONE` | x |", "`Thing.State` lacks `NEARLY_DONE`"),
+                          ("### `Thing.State`", "no section is headed `Thing.State`"),
+                          (", `THING_GONE`", "the errors lack `THING_GONE`"),
+                          ("| `NO_ROLE` | x |", "the errors lack `NO_ROLE`")):
+            with self.subTest(old):
+                code, output = self.check(old=old)
+                self.assertEqual((code, what in output), (1, True), output)
+
+    def test_what_is_not_there_is_named(self):
+        for old, new, what in (("`MakeThing`", "`MakeThing`, `BreakThing`", "`Things` has no `BreakThing`"),
+                               ("`id`", "`id`, `colour`", "`Thing` has no `colour`"),
+                               ("`NEARLY_DONE`", "`NEARLY_DONE`, `ALL_DONE`", "`Thing.State` has no `ALL_DONE`"),
+                               ("### `Thing`", "### `Other`\n### `Thing`", "no .proto has `Other`"),
+                               ("`NO_ROLE`", "`NO_ROLE`, `NO_RIGHT`", "no code makes the reason `NO_RIGHT`"),
+                               ("`NOT_FOUND`", "`NOT_HERE`", "`NOT_HERE` is neither")):
+            with self.subTest(new):
+                code, output = self.check(old=old, new=new)
+                self.assertEqual((code, what in output), (1, True), output)
+
+    def test_a_reason_that_no_code_makes_is_found(self):
+        code, output = self.check("agent/thing.cc", "THING_GONE", "THING_WENT")
+        self.assertEqual((code, "no code makes the reason `THING_GONE`" in output), (1, True), output)
+
+
 class Format(unittest.TestCase):
     def test_a_file_that_clang_format_would_change_is_found(self):
         code, _ = Tree({"a.cc": "int  x ;\n"}).run("check_format.py")

@@ -1,150 +1,303 @@
 #!/usr/bin/python3
 """A VMaaS and an SDN controller written in Python, with Google's gRPC and generated messages, against berthd.
 
-    berth_api_test.py --berthd PATH --berthctl PATH --protos GENERATED_PYTHON
+    berth_api_test.py --berthd PATH --berthctl PATH --eswitchd PATH --protos GENERATED_PYTHON
 """
 import argparse
-import os
-import queue
-import subprocess
 import sys
-import unittest
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
+from api_world import ApiCase, run_tests, wait_until
 
-ATTACHMENTS = "/berth.northbound.v1.Attachments/"
-SYNC = "/berth.southbound.v1.VpcControl/Sync"
+FUNCTIONS = 4  # of trial.agent.Agent
 
 
-def run_outside(options):
-    """Makes the world and runs the tests in berthd's network namespace."""
-    from trial.agent import Agent
-    from trial.world import World, what_is_missing
-    missing = what_is_missing()
-    if missing:
-        print("SKIPPED: needs", ", ".join(missing))
-        return 77
-    with World(f"api{os.getpid()}") as world:
-        agent = Agent(world, options.berthd, options.berthctl, ROOT / "tools/certs")
-        agent.wait_ready()
-        command = world.in_host("/usr/bin/python3", __file__, "--inside", agent.endpoint,
-                                "--certs", str(world.folder / "certs"), "--protos", options.protos)
-        return subprocess.run(command, timeout=60).returncode
-
-
-class Api(unittest.TestCase):
-    endpoint = certs = None
-
-    def setUp(self):
-        import grpc
-        from berth.northbound.v1 import attachments_pb2
-        from berth.southbound.v1 import vpc_control_pb2
-        self.grpc, self.north, self.south = grpc, attachments_pb2, vpc_control_pb2
-
-    def channel(self, role):
-        def read(name):
-            return (Path(self.certs) / name).read_bytes()
-        credentials = self.grpc.ssl_channel_credentials(read("ca.crt"), read(f"{role}.key"), read(f"{role}.crt"))
-        channel = self.grpc.secure_channel(self.endpoint, credentials)
-        self.addCleanup(channel.close)
-        return channel
-
-    def unary(self, channel, method, request, reply, timeout=10):
-        call = channel.unary_unary(ATTACHMENTS + method, request_serializer=type(request).SerializeToString,
-                                   response_deserializer=reply.FromString)
-        return call(request, timeout=timeout)
-
-    def intent(self, request_id, vm, ip):
-        interface = self.north.Interface(vpc="blue", ips=[ip], mac="02:00:00:00:01:%02x" % int(ip.rsplit(".", 1)[1]))
-        return self.north.AttachVmRequest(request_id=request_id, vm=vm, interfaces=[interface])
-
-    def controller(self):
-        """A live bidirectional stream: a function that sends, and an iterator of what the agent says."""
-        outgoing = queue.Queue()
-        stream = self.channel("controller").stream_stream(
-            SYNC, request_serializer=self.south.ControllerMessage.SerializeToString,
-            response_deserializer=self.south.AgentMessage.FromString)
-        incoming = stream(iter(outgoing.get, None), timeout=30)
-        self.addCleanup(outgoing.put, None)
-        return outgoing.put, incoming
-
+class Controllers(ApiCase):
     def test_a_whole_life(self):
-        message, vpc = self.south.ControllerMessage, self.south.Vpc(id="blue", vni=7001)
-        vpc.subnets.add(prefix="10.1.0.0/24", gateway="10.1.0.1")
         send, incoming = self.controller()
-        send(message(hello=self.south.Hello(controller="python", election_id=7)))
+        self.addCleanup(send, None)
+        send(self.south.ControllerMessage(hello=self.south.Hello(controller="python", election_id=7)))
         self.assertTrue(next(incoming).hello_ack.primary)
-        send(message(snapshot_begin=self.south.SnapshotBegin(version=1)))
-        send(message(vpc=vpc))
-        send(message(snapshot_end=self.south.SnapshotEnd()))
-        self.assertEqual(next(incoming).ack.version, 1)
+        self.push_vpcs(send, version=2)
+        self.assertEqual(next(incoming).ack.version, 2)
 
-        vmaas = self.channel("vmaas")
-        watch = vmaas.unary_stream(ATTACHMENTS + "WatchOperations",
-                                   request_serializer=self.north.WatchOperationsRequest.SerializeToString,
-                                   response_deserializer=self.north.Operation.FromString)
-        completions = watch(self.north.WatchOperationsRequest(after_revision=0), timeout=30)
-        operation = self.unary(vmaas, "AttachVm", self.intent("r-1", "vm-1", "10.1.0.5"), self.north.Operation)
+        latest = max([one.revision for one in self.list_operations(page_size=1).operations], default=0)
+        completions = self.watch(after_revision=latest)
+        operation = self.attach(self.intent("vm-1", "10.1.0.5", request_id="r-1"))
         completion = next(completions)
         self.assertEqual(completion.id, operation.id)
         self.assertTrue(completion.done)
         self.assertFalse(completion.HasField("error"))
         self.assertEqual(completion.result.state, self.north.Attachment.ATTACHED)
-        event = next(incoming).endpoint_event
-        self.assertEqual((event.vm, list(event.ips), event.vtep), ("vm-1", ["10.1.0.5"], "192.0.2.1"))
+        self.assertEqual(self.event(incoming, "ATTACHED", "vm-1"), (["10.1.0.5"], "192.0.2.1"))
 
-        again = self.unary(vmaas, "AttachVm", self.intent("r-1", "vm-1", "10.1.0.5"), self.north.Operation)
+        again = self.call("AttachVm", self.intent("vm-1", "10.1.0.5", request_id="r-1"), self.north.Operation)
         self.assertEqual(again.id, operation.id)
-        with self.assertRaises(self.grpc.RpcError) as refused:
-            self.unary(vmaas, "AttachVm", self.intent("r-2", "vm-1", "10.1.0.6"), self.north.Operation)
-        self.assertEqual(refused.exception.code(), self.grpc.StatusCode.ALREADY_EXISTS)
-        details = dict(refused.exception.trailing_metadata())["grpc-status-details-bin"]
-        self.assertIn(b"VM_ALREADY_ATTACHED", details)
-        self.assertIn(b"google.rpc.ErrorInfo", details)
+        with self.refused("INVALID_ARGUMENT", "REQUEST_ID_REUSED", ["request_id"]):
+            self.call("AttachVm", self.intent("vm-1", "10.1.0.7", request_id="r-1"), self.north.Operation)
+        with self.refused("ALREADY_EXISTS", "VM_ALREADY_ATTACHED"):
+            self.call("AttachVm", self.intent("vm-1", "10.1.0.6", request_id="r-2"), self.north.Operation)
 
-        request = self.north.DetachVmRequest(request_id="r-3", attachment=operation.attachment)
-        detached = self.unary(vmaas, "DetachVm", request, self.north.Operation)
+        detached = self.detach(operation.attachment)
         self.assertEqual(next(completions).id, detached.id)
-        self.assertEqual(next(incoming).endpoint_event.kind, self.south.EndpointEvent.DETACHED)
-        listed = self.unary(vmaas, "ListAttachments", self.north.ListAttachmentsRequest(),
-                            self.north.ListAttachmentsResponse)
-        self.assertEqual(len(listed.attachments), 0)
+        self.assertEqual(self.event(incoming, "DETACHED", "vm-1"), (["10.1.0.5"], "192.0.2.1"))
+        self.assertEqual(self.detach(operation.attachment).id, detached.id, "the same request again")
+        self.assertEqual(len(self.list().attachments), 0)
 
-    def test_a_deadline_ends_a_watch(self):
-        watch = self.channel("operator").unary_stream(
-            ATTACHMENTS + "WatchOperations", request_serializer=self.north.WatchOperationsRequest.SerializeToString,
-            response_deserializer=self.north.Operation.FromString)
-        with self.assertRaises(self.grpc.RpcError) as ended:
-            next(watch(self.north.WatchOperationsRequest(), timeout=0.2))
-        self.assertEqual(ended.exception.code(), self.grpc.StatusCode.DEADLINE_EXCEEDED)
-
-    def test_an_operator_may_look_and_not_touch(self):
-        operator = self.channel("operator")
-        self.unary(operator, "ListAttachments", self.north.ListAttachmentsRequest(), self.north.ListAttachmentsResponse)
-        with self.assertRaises(self.grpc.RpcError) as refused:
-            self.unary(operator, "AttachVm", self.intent("r-9", "vm-9", "10.1.0.9"), self.north.Operation)
-        self.assertEqual(refused.exception.code(), self.grpc.StatusCode.PERMISSION_DENIED)
+    def event(self, incoming, kind, vm):
+        """The next event of this VM; those that went before, of other tests, are told to a new session, too."""
+        for message in incoming:
+            event = message.endpoint_event
+            if event.vm == vm and event.kind == self.south.EndpointEvent.Kind.Value(kind):
+                return list(event.ips), event.vtep
 
     def test_a_message_out_of_order_ends_the_stream(self):
         send, incoming = self.controller()
+        self.addCleanup(send, None)
         send(self.south.ControllerMessage(snapshot_end=self.south.SnapshotEnd()))
         with self.assertRaises(self.grpc.RpcError) as ended:
             next(incoming)
         self.assertEqual(ended.exception.code(), self.grpc.StatusCode.FAILED_PRECONDITION)
 
 
+class Roles(ApiCase):
+    def test_an_operator_may_look_and_not_touch(self):
+        north = self.north
+        for method, request, reply in (
+                ("ListAttachments", north.ListAttachmentsRequest(), north.ListAttachmentsResponse),
+                ("ListOperations", north.ListOperationsRequest(), north.ListOperationsResponse),
+                ("GetCapacity", north.GetCapacityRequest(), north.Capacity)):
+            self.call(method, request, reply, role="operator")
+        for method, request in (("AttachVm", self.intent("vm-9", "10.1.0.9")),
+                                ("AttachVm", self.intent("vm-9", "10.1.0.9", validate_only=True)),
+                                ("DetachVm", north.DetachVmRequest(request_id="r-9", attachment="att-9")),
+                                ("CancelOperation", north.CancelOperationRequest(operation="op-9"))):
+            with self.subTest(method), self.refused("PERMISSION_DENIED", "ROLE_MAY_NOT"):
+                self.call(method, request, north.Operation, role="operator")
+
+
+class SeveralInterfaces(ApiCase):
+    def test_each_has_a_vpc_a_port_and_counters_of_its_own(self):
+        from vhost_port import VhostPort
+        operation = self.attached("vm-1", "10.1.0.5", "10.2.0.6")
+        blue, green = self.get(operation.attachment).interfaces
+        self.assertEqual([(one.interface.vpc, list(one.interface.ips)) for one in (blue, green)],
+                         [("blue", ["10.1.0.5"]), ("green", ["10.2.0.6"])])
+        self.assertNotEqual(blue.port.function, green.port.function)
+        self.assertNotEqual(blue.port.socket, green.port.socket)
+        guest = VhostPort(green.port.socket)
+        self.addCleanup(guest.close)
+        guest.send(b"\xff" * 6 + bytes.fromhex("020000000105") + b"\x08\x00" + bytes(46))  # the other's MAC
+
+        def spoofed():
+            return [one.counters.spoof_dropped_packets for one in self.get(operation.attachment).interfaces]
+        wait_until(lambda: sum(spoofed()), 5, "a spoofed frame is counted")
+        self.assertEqual(spoofed(), [0, 1])
+
+    def test_all_or_nothing(self):
+        before = self.capacity()
+        intent = self.intent("vm-1", "10.1.0.5", "10.2.0.6")
+        intent.interfaces[1].ips[0] = "10.3.0.6"
+        with self.refused("INVALID_ARGUMENT", "IP_OUTSIDE_SUBNET", ["interfaces[1].ips"]):
+            self.call("AttachVm", intent, self.north.Operation)
+        self.attached("vm-2", "10.2.0.6")
+        with self.refused("ALREADY_EXISTS", "IP_TAKEN"):
+            self.call("AttachVm", self.intent("vm-1", "10.1.0.5", "10.2.0.6", request_id="other"), self.north.Operation)
+        self.assertEqual([one.vm for one in self.list().attachments], ["vm-2"])
+        self.assertEqual(self.capacity().functions_free, before.functions_free - 1)
+
+    def test_every_malformed_field_is_named_at_once(self):
+        intent = self.intent("vm 1", "10.1.0.5", "10.2.0.6", request_id="r-1")
+        intent.interfaces[0].mac = "red"
+        intent.interfaces[1].vpc = ""
+        with self.refused("INVALID_ARGUMENT", "MALFORMED_ID", ["vm", "interfaces[0].mac", "interfaces[1].vpc"]):
+            self.call("AttachVm", intent, self.north.Operation)
+
+
+class ValidateOnly(ApiCase):
+    def test_tells_what_would_be_and_does_nothing(self):
+        before = self.capacity()
+        intent = self.intent("vm-1", "10.1.0.5", "10.2.0.6", validate_only=True)
+        intent.request_id = ""
+        would_be = self.call("AttachVm", intent, self.north.Operation)
+        self.assertEqual((would_be.id, would_be.attachment, would_be.done), ("", "", True))
+        self.assertEqual([one.interface.mtu_bytes for one in would_be.result.interfaces], [1550, 1550])
+        self.assertEqual((would_be.result.id, would_be.result.vm), ("", "vm-1"))
+        self.assertEqual(len(self.list().attachments), 0)
+        self.assertEqual(self.capacity(), before)
+
+    def test_refuses_what_would_be_refused(self):
+        self.attached("vm-1", "10.1.0.5", "10.2.0.6")
+        ips = ["10.1.0.20", "10.1.0.21", "10.1.0.22"]
+        with self.refused("RESOURCE_EXHAUSTED", "NO_FREE_FUNCTION",
+                          metadata={"needed": "3", "free": str(FUNCTIONS - 2), "total": str(FUNCTIONS)}):
+            self.call("AttachVm", self.intent("vm-2", *ips, validate_only=True), self.north.Operation)
+        self.call("AttachVm", self.intent("vm-2", *ips[:2], validate_only=True), self.north.Operation)
+        self.assertEqual([one.vm for one in self.list().attachments], ["vm-1"])
+
+
+class Lists(ApiCase):
+    def test_pages_and_filters(self):
+        ids = {self.attached(vm, *ips).attachment: vm
+               for vm, ips in (("vm-1", ["10.1.0.5"]), ("vm-2", ["10.1.0.6", "10.2.0.6"]), ("vm-3", ["10.2.0.7"]))}
+
+        def pages(**filters):
+            found, token = [], ""
+            while True:
+                page = self.list(page_size=1, page_token=token, **filters)
+                self.assertLessEqual(len(page.attachments), 1)
+                found += [one.id for one in page.attachments]
+                token = page.next_page_token
+                if not token:
+                    return found
+        self.assertEqual(pages(), sorted(ids))
+        self.assertEqual({ids[one] for one in pages(vpc="blue")}, {"vm-1", "vm-2"})
+        self.assertEqual({ids[one] for one in pages(vpc="green")}, {"vm-2", "vm-3"})
+        self.assertEqual([ids[one] for one in pages(vm="vm-2", vpc="green")], ["vm-2"])
+        self.assertEqual(pages(vm="vm-1", vpc="green"), [])
+        with self.refused("INVALID_ARGUMENT", "MALFORMED_PAGE_TOKEN", ["page_token"]):
+            self.list(page_token="not one of ours")
+
+    def test_read_masks(self):
+        attachment = self.attached("vm-1", "10.1.0.5", "10.2.0.6").attachment
+        short = self.north.Attachment(id=attachment, state=self.north.Attachment.ATTACHED)
+        self.assertEqual(self.get(attachment, ["id", "state"]), short)
+        self.assertEqual(list(self.list(["id", "state"]).attachments), [short])
+        ports = self.get(attachment, ["interfaces.port.function"])
+        self.assertEqual(len({one.port.function for one in ports.interfaces}), 2)
+        for one in ports.interfaces:
+            one.port.ClearField("function")
+            self.assertEqual(one, self.north.AttachedInterface(port={}))
+        counted = self.get(attachment, ["interfaces.counters", "interfaces.interface.vpc"])
+        self.assertEqual([(one.HasField("counters"), one.interface.vpc, one.HasField("port"))
+                          for one in counted.interfaces], [(True, "blue", False), (True, "green", False)])
+        for nonsense in ("colour", "interfaces.colour", "interfaces.", "state.id", ""):
+            with self.subTest(nonsense), self.refused("INVALID_ARGUMENT", "MALFORMED_MASK", ["read_mask"]):
+                self.get(attachment, [nonsense])
+            with self.subTest(nonsense), self.refused("INVALID_ARGUMENT", "MALFORMED_MASK", ["read_mask"]):
+                self.list([nonsense])
+
+
+class Etags(ApiCase):
+    def test_a_detach_of_what_it_was_is_refused(self):
+        ended = self.attached("vm-1", "10.1.0.5")
+        etag = self.get(ended.attachment).etag
+        self.assertEqual(ended.result.etag, etag)
+        with self.refused("ABORTED", "ETAG_MISMATCH"):
+            self.detach(ended.attachment, etag=etag[::-1], request_id="r-wrong")
+        self.assertEqual(self.get(ended.attachment).state, self.north.Attachment.ATTACHED)
+        self.restart_berthd()
+        self.assertEqual(self.get(ended.attachment).etag, etag, "after a restart")
+        self.assertFalse(self.wait(self.detach(ended.attachment, etag=etag)).HasField("error"))
+        with self.refused("NOT_FOUND", "ATTACHMENT_UNKNOWN"):
+            self.get(ended.attachment)
+
+
+class Operations(ApiCase):
+    def test_the_latest_comes_first_in_pages(self):
+        ended = []
+        for number in range(3):
+            attached = self.attached(f"vm-{number}", f"10.1.0.{5 + number}")
+            ended = [self.wait(self.detach(attached.attachment)).id, attached.id, *ended]
+        listed, token = [], ""
+        while len(listed) < len(ended):
+            page = self.list_operations(page_size=2, page_token=token)
+            self.assertEqual(len(page.operations), 2)
+            listed += page.operations
+            token = page.next_page_token
+        self.assertEqual([one.id for one in listed], ended)
+        of_one = self.list_operations(attachment=listed[-1].attachment)
+        self.assertEqual([(one.id, one.kind) for one in of_one.operations],
+                         [(ended[-2], self.north.Operation.DETACH), (ended[-1], self.north.Operation.ATTACH)])
+        with self.refused("INVALID_ARGUMENT", "MALFORMED_PAGE_TOKEN", ["page_token"]):
+            self.list_operations(page_token="not one of ours")
+
+    def test_those_that_run_are_in_pages_too(self):
+        first = self.attached("vm-0", "10.1.0.4")
+        with self.eswitch_held_up():
+            running = [self.attach(self.intent(f"vm-{n}", f"10.1.0.{4 + n}")) for n in (1, 2, 3)]
+            self.assertEqual(self.capacity().operations_running, 3)
+            listed, token = [], ""
+            while True:
+                page = self.list_operations(page_size=2, page_token=token)
+                self.assertLessEqual(len(page.operations), 2)
+                listed += page.operations
+                token = page.next_page_token
+                if not token:
+                    break
+        self.assertEqual([(one.id, one.done) for one in listed[:4]],
+                         [(one, False) for one in sorted(one.id for one in running)] + [(first.id, True)])
+        self.assertEqual(len({one.id for one in listed}), len(listed))
+
+    def test_a_cancelled_attach_is_undone(self):
+        before = self.capacity()
+        with self.eswitch_held_up():
+            operation = self.attach(self.intent("vm-1", "10.1.0.5", "10.2.0.6"))
+            withdrawn = self.cancel(operation.id)
+            self.assertEqual((withdrawn.id, withdrawn.done), (operation.id, False))
+            self.assertEqual(self.cancel(operation.id).id, operation.id)
+        ended = self.wait(operation)
+        self.assertEqual((ended.error.code, ended.error.reason), (self.grpc.StatusCode.CANCELLED.value[0], "WITHDRAWN"))
+        self.assertEqual(self.cancel(operation.id), ended, "of one that is done, nothing")
+        self.assertEqual(len(self.list().attachments), 0)
+        self.assertEqual(self.capacity(), before)
+
+    def test_what_cannot_be_cancelled(self):
+        ended = self.attached("vm-1", "10.1.0.5")
+        self.assertEqual(self.cancel(ended.id), ended)
+        self.assertEqual(self.get(ended.attachment).state, self.north.Attachment.ATTACHED)
+        with self.eswitch_held_up():
+            detach = self.detach(ended.attachment)
+            with self.refused("FAILED_PRECONDITION", "NOT_CANCELLABLE"):
+                self.cancel(detach.id)
+            with self.refused("FAILED_PRECONDITION", "ATTACHMENT_BUSY"):
+                self.detach(ended.attachment, request_id="r-another")
+        detached = self.wait(detach)
+        self.assertFalse(detached.HasField("error"))
+        self.assertEqual(self.cancel(detach.id), detached)
+        with self.refused("NOT_FOUND", "OPERATION_UNKNOWN"):
+            self.cancel("op-of-nobody")
+
+    def test_capacity(self):
+        before = self.capacity()
+        self.assertEqual((before.functions_total, before.functions_free, before.operations_running),
+                         (FUNCTIONS, FUNCTIONS, 0))
+        self.assertEqual((before.functions_quarantined, before.rules_total, before.operations_max), (0, 0, 4096))
+        attached = self.attached("vm-1", "10.1.0.5", "10.2.0.6")
+        self.assertEqual(self.capacity().functions_free, FUNCTIONS - 2)
+        with self.eswitch_held_up():
+            detach = self.detach(attached.attachment)
+            self.assertEqual(self.capacity().operations_running, 1)
+        self.wait(detach)
+        self.assertEqual(self.capacity(), before)
+
+
+class Watches(ApiCase):
+    def test_resumes_from_a_revision_after_a_restart(self):
+        ended = [self.attached("vm-1", "10.1.0.5"), self.attached("vm-2", "10.1.0.6")]
+        self.assertEqual(ended[1].revision, ended[0].revision + 1)
+        stream = self.watch(after_revision=ended[0].revision - 1)
+        self.assertEqual(next(stream), ended[0])
+        stream.cancel()
+        self.restart_berthd()
+        stream = self.watch(after_revision=ended[0].revision)
+        self.assertEqual(next(stream).id, ended[1].id)
+        detached = self.wait(self.detach(ended[0].attachment))
+        self.assertEqual(next(stream), detached)
+        self.assertEqual(detached.revision, ended[1].revision + 1)
+        with self.refused("INVALID_ARGUMENT", "REVISION_IN_FUTURE", ["after_revision"]):
+            next(self.watch(after_revision=detached.revision + 1))
+
+    def test_a_deadline_ends_a_watch(self):
+        with self.assertRaises(self.grpc.RpcError) as ended:
+            next(self.watch(timeout=0.2, role="operator"))
+        self.assertEqual(ended.exception.code(), self.grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("--berthd", "--berthctl", "--protos", "--inside", "--certs"):
-        parser.add_argument(name)
-    options = parser.parse_args()
-    if not options.inside:
-        return run_outside(options)
-    sys.path.insert(0, options.protos)
-    Api.endpoint, Api.certs = options.inside, options.certs
-    return 0 if unittest.main(argv=[__file__], exit=False, verbosity=2).result.wasSuccessful() else 1
+    for name in ("--berthd", "--berthctl", "--eswitchd", "--protos"):
+        parser.add_argument(name, required=True)
+    return run_tests(parser.parse_args(), ApiCase)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,8 @@ int main(int argc, char** argv) {
   std::uint32_t operation_count = 20;
   auto* operations_app = app.add_subcommand("operations", "what runs, and what has ended, the latest first");
   operations_app->add_option("--attachment", attachment, "only this one's");
-  operations_app->add_option("--count", operation_count, "of those that have ended")->capture_default_str();
+  operations_app->add_option("--count", operation_count, "the latest, those that run first")
+      ->capture_default_str();
   auto* capacity_app = app.add_subcommand("capacity", "what the host can take, and has left");
 
   auto* list_app = app.add_subcommand("list", "attachments of the host");

@@ -39,6 +39,15 @@ TEST(Authorize, FollowsTheTable) {
   EXPECT_FALSE(authorize(Role::kController, "berth.northbound.v1.Attachments/ListAttachments"));
   EXPECT_TRUE(authorize(Role::kController, "berth.southbound.v1.VpcControl/Sync"));
   EXPECT_FALSE(authorize(Role::kVmaas, "berth.southbound.v1.VpcControl/Sync"));
+  EXPECT_TRUE(authorize(Role::kVmaas, "berth.northbound.v1.Attachments/CancelOperation"));
+  EXPECT_FALSE(authorize(Role::kOperator, "berth.northbound.v1.Attachments/CancelOperation"));
+}
+
+TEST(Authorize, EveryRoleMayAskWhatTheMessagesAre) {
+  for (const Role role : {Role::kVmaas, Role::kController, Role::kOperator}) {
+    EXPECT_TRUE(authorize(role, "grpc.reflection.v1.ServerReflection/ServerReflectionInfo"));
+    EXPECT_TRUE(authorize(role, "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"));
+  }
 }
 
 TEST(Authorize, AMethodOutsideTheTableIsNobodys) {
