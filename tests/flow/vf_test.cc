@@ -13,6 +13,7 @@ namespace {
 
 using agent::AttachmentState;
 using agent::StepStatus;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -48,6 +49,30 @@ TEST(VfAttach, GivesTheVmAVfThatVfioOwns) {
   EXPECT_EQ(settings.mac, wanted.interfaces[0].mac);
   EXPECT_EQ(settings.rate->max_mbits, 3U) << "2.5 Mbit/s, rounded up";
   EXPECT_EQ(settings.is_trusted, false);
+}
+
+// Somebody resets the VF's MAC, and somebody takes the device out of the VM by hand.
+TEST(VfAudit, WhatWasChangedByHandIsPutRightAndTold) {
+  VfHost host;
+  VfLife life(host);
+  life.set_up();
+  const auto wanted = VfLife::intent("vm-1", 5);
+  ASSERT_FALSE(life.attach(wanted)->error);
+  host.attributes.settings[{kPf, 0}].mac = mac("02:00:00:00:00:99");
+  life.run(host.vms.unplug(VmId::trusted("vm-1"), "berth-vf0-g0")).value();
+  run_until_done(life.io, life.agent.audit());
+  std::vector<std::string> lines;
+  for (const auto& finding : life.agent.audit_report().findings)
+    lines.push_back(finding.what + finding.refusal);
+  EXPECT_THAT(lines, ElementsAre("vm-1 runs without berth-vf0-g0",
+                                 host.vf(0).str() + ": MAC, rate or trust are not its own"));
+  EXPECT_EQ(host.attributes.settings.at({kPf, 0}).mac, wanted.interfaces[0].mac);
+  EXPECT_TRUE(host.vms.plugged.contains("berth-vf0-g0"));
+
+  host.vms.is_running = false;
+  host.vms.plugged.clear();
+  run_until_done(life.io, life.agent.audit());
+  EXPECT_EQ(life.agent.audit_report().found, 2U) << "a VM that does not run has lost nothing";
 }
 
 TEST(VfDetach, BringsTheVfBackCleanAndOfTheNextGeneration) {
