@@ -13,15 +13,6 @@
 #include <utility>
 
 namespace berth::agent {
-namespace {
-
-host::PrepareArgs wanted(const Interface& interface) {
-  return {.function = interface.function,
-          .mtu_bytes = interface.intent.mtu_bytes,
-          .max_rate_from_vm = interface.intent.rates.from_vm};
-}
-
-}  // namespace
 
 // The main flow. Steps up to `resolve` refuse without a trace; then the intent is on the disk, and is never
 // lost. From `close` on a failure is undone by the detach workflow's steps, so that the VM ends attached or
@@ -59,6 +50,7 @@ AttachWorkflow::AttachWorkflow(Services& services, const SavedAttachment& halfwa
       id_(halfway.attachment.id),
       operation_(halfway.operation) {
   for (const Interface& one : halfway.attachment.interfaces) intent_.interfaces.push_back(one.intent);
+  if (halfway.attachment.state == AttachmentState::kRestoring) return;
   place_.emplace(services_.turns.queue_up_again(tenant(), intent_.vm));
   services_.operations.resume(operation_, begun());
   attachment().has_operation = true;
@@ -235,13 +227,14 @@ Task<StepOutcome> AttachWorkflow::program() {
 }
 
 Task<StepOutcome> AttachWorkflow::prepare() {
-  return for_each_interface(attachment().interfaces,
-                            [this](const Interface& one) { return services_.driver.prepare(wanted(one)); });
+  return for_each_interface(attachment().interfaces, [this](const Interface& one) {
+    return services_.driver.prepare(prepare_args(one));
+  });
 }
 
 Task<StepOutcome> AttachWorkflow::expose() {
   return for_each_interface(attachment().interfaces, [this](Interface one) -> Task<StepOutcome> {
-    const auto exposed = co_await services_.driver.expose(wanted(one));
+    const auto exposed = co_await services_.driver.expose(prepare_args(one));
     if (!exposed) co_return exposed;
     for (Interface& held : attachment().interfaces) {
       if (port_of(held) == port_of(one)) held.function.address = exposed->address;

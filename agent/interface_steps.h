@@ -13,6 +13,9 @@
 
 namespace berth::agent {
 
+// What the steps prepare and expose are told.
+host::PrepareArgs prepare_args(const Interface& interface);
+
 // Two parts of one step.
 StepOutcome both(StepOutcome first, StepOutcome second);
 
