@@ -61,8 +61,9 @@ class Agent {
   Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::FunctionDriver& driver,
         std::vector<host::Function> functions, StateDb& state, AgentSettings settings);
 
-  // Once, before anything else: takes up what a former process left (load() of the same StateDb), makes the
-  // eSwitch hold it, and finishes attaches and detaches that were half-way. FAILED_PRECONDITION
+  // Once, before anything else: takes up what a former process left (load() of the same StateDb, then
+  // begin_boot() of reboot.h), makes the eSwitch hold it, has tried to restore what a reboot took when it
+  // returns, and finishes attaches and detaches that were half-way. FAILED_PRECONDITION
   // (STATE_IS_ANOTHERS) when the eSwitch holds functions' rules and `saved` knows no attachment.
   Task<Adoption> start(SavedState saved);
   // For an eSwitch that has been away.
@@ -122,6 +123,7 @@ class Agent {
   std::vector<dataplane::ResourceError> check(const VpcPush& push, const std::set<VpcId>& changed) const;
   Task<void> ensure_vpcs(std::set<VpcId> ids);
   Result<void> restore(const SavedState& saved);
+  Task<void> restore_after_reboot(const SavedState& saved);
   Result<void> take_back(const Attachment& attachment, Interface& interface);
   Task<void> check_strangers(bool is_empty);
   void resume(const SavedAttachment& saved);

@@ -2,6 +2,7 @@
 #include "agent/agent.h"
 #include "agent/attach_workflow.h"
 #include "agent/detach_workflow.h"
+#include "base/log.h"
 
 #include <algorithm>
 #include <utility>
@@ -15,14 +16,43 @@ asio::awaitable<void> run_to_end(std::unique_ptr<Workflow> workflow) {
   co_await workflow->run();
 }
 
+struct FirstAttempts {
+  explicit FirstAttempts(asio::any_io_executor executor) : ended(std::move(executor)) {}
+  Signal ended;
+  std::size_t left = 0;
+};
+
+// Until it is attached again, or gone, or quarantined as what was detached is.
+asio::awaitable<void> keep_restoring(Services& services, SavedAttachment saved,
+                                     std::chrono::milliseconds interval,
+                                     std::shared_ptr<FirstAttempts> first) {
+  const AttachmentId id = saved.attachment.id;
+  const auto is_over = [&] {
+    const Attachment* now = services.attachments.find(id);
+    return now == nullptr || now->state == AttachmentState::kAttached ||
+           now->state == AttachmentState::kQuarantined;
+  };
+  AttachWorkflow workflow(services, saved);
+  co_await workflow.restore();
+  if (--first->left == 0) first->ended.notify_all();
+  while (!is_over() && co_await sleep_for(interval)) co_await workflow.restore();
+}
+
 }  // namespace
 
 Task<Adoption> Agent::start(SavedState saved) {
   const auto checked = co_await check_strangers(saved.is_empty());
   if (!checked) co_return pass(checked);
   if (const auto restored = restore(saved); !restored) co_return pass(restored);
+  if (!saved.new_boot.empty()) {
+    // Nothing is known of the former boot's functions from here on, and nothing else has been written yet.
+    const auto begun = co_await services_.state.save_boot(saved.new_boot, saved.attachments);
+    if (!begun) co_return pass(begun);
+  }
   auto adopted = co_await reconciler_.resync();
   if (!adopted) co_return pass(adopted, "program the eSwitch");
+  const auto tried = co_await restore_after_reboot(saved);
+  if (!tried) co_return pass(tried);
   for (const SavedAttachment& attachment : saved.attachments) resume(attachment);
   if (outbox_) tasks_.spawn("outbox", outbox_->run());
   if (audit_interval_.count() != 0) tasks_.spawn("audit", auditor_.run(audit_interval_));
@@ -62,6 +92,29 @@ Result<void> Agent::restore(const SavedState& saved) {
   return {};
 }
 
+// All at the same time, as turns allow; those that fail are tried again beside everything else.
+Task<void> Agent::restore_after_reboot(const SavedState& saved) {
+  auto first = std::make_shared<FirstAttempts>(co_await asio::this_coro::executor);
+  std::vector<const SavedAttachment*> lost;
+  for (const SavedAttachment& one : saved.attachments) {
+    if (one.attachment.state == AttachmentState::kRestoring) lost.push_back(&one);
+  }
+  first->left = lost.size();
+  if (saved.is_rebooted()) {
+    log_event(LogLevel::kWarning, "the host was rebooted",
+              {{"attachments", saved.attachments.size()}, {"to_restore", lost.size()}});
+  }
+  for (const SavedAttachment* one : lost) {
+    tasks_.spawn(fmt::format("restore {}", one->attachment.id),
+                 keep_restoring(services_, *one, quarantine_interval_, first));
+  }
+  while (first->left != 0) {
+    const auto woken = co_await first->ended.wait();
+    if (!woken) co_return woken;
+  }
+  co_return Result<void>();
+}
+
 // The function of a former process's attachment, as it is now.
 Result<void> Agent::take_back(const Attachment& attachment, Interface& interface) {
   host::Function& function = interface.function;
@@ -93,7 +146,8 @@ void Agent::resume(const SavedAttachment& saved) {
       break;
     case AttachmentState::kAttached:
     case AttachmentState::kQuarantined:
-      break;  // nothing to finish; lift_quarantines() sees to the latter
+    case AttachmentState::kRestoring:
+      break;  // nothing to finish; lift_quarantines() and keep_restoring() see to the latter
   }
 }
 

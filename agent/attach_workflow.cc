@@ -13,6 +13,7 @@
 #include <utility>
 
 namespace berth::agent {
+
 // The main flow. Steps up to `resolve` refuse without a trace; then the intent is on the disk, and is never
 // lost. From `close` on a failure is undone by the detach workflow's steps, so that the VM ends attached or
 // not attached, never between; and how it ended is on the disk before anybody hears of it.
@@ -49,6 +50,7 @@ AttachWorkflow::AttachWorkflow(Services& services, const SavedAttachment& halfwa
       id_(halfway.attachment.id),
       operation_(halfway.operation) {
   for (const Interface& one : halfway.attachment.interfaces) intent_.interfaces.push_back(one.intent);
+  if (halfway.attachment.state == AttachmentState::kRestoring) return;
   place_.emplace(services_.turns.queue_up_again(tenant(), intent_.vm));
   services_.operations.resume(operation_, begun());
   attachment().has_operation = true;

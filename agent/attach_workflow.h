@@ -12,7 +12,8 @@ namespace berth::agent {
 class AttachWorkflow {
  public:
   AttachWorkflow(Services& services, AttachIntent intent);
-  // To be run() only: an attach that a former process had accepted, and that is in the tables again.
+  // Of a former process, and in the tables again: an attach that it had accepted, to be run() only; or, with
+  // the state kRestoring, an attachment of before the host's reboot, to be restored only.
   AttachWorkflow(Services& services, const SavedAttachment& halfway);
 
   // The part that may refuse: admit and resolve. Until it has succeeded nothing has changed; then the
@@ -26,6 +27,11 @@ class AttachWorkflow {
   // The rest, to the operation's end. Never fails: what goes wrong is in the operation, and undone.
   asio::awaitable<void> run();
 
+  // One attempt to attach again what the host lost in a reboot; no operation tells of it. The attachment is
+  // attached then, or its `fault` says why not and its gate is closed. When somebody detaches it meanwhile it
+  // is left to him.
+  asio::awaitable<void> restore();
+
  private:
   // The steps, in order.
   Task<StepOutcome> admit();
@@ -38,6 +44,10 @@ class AttachWorkflow {
   Task<StepOutcome> bind();
   Task<StepOutcome> plug();
   Task<StepOutcome> verify();
+  // Of restore() only.
+  Task<StepOutcome> allow();
+  Task<StepOutcome> unplug();
+  Task<StepOutcome> prepare_again();
 
   Task<StepOutcome> set_gate(Gate gate, std::string detail);
   NewOperation begun() const;
@@ -46,10 +56,13 @@ class AttachWorkflow {
   Result<void> check_fit() const;
   Result<RuleBudget::Reservation> reserve_rules();
   Result<void> check_wanted();
+  Result<void> check_restoring() const;
+  void note_fault(const Error& why);
   std::vector<Interface> lease_functions();
   const VpcId& tenant() const { return intent_.interfaces.front().vpc; }
   Attachment& attachment() { return *services_.attachments.find(id_); }
   friend struct AttachSteps;
+  friend struct RestoreSteps;
 
   Services& services_;
   AttachIntent intent_;      // until it is accepted

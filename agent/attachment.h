@@ -52,6 +52,7 @@ enum class AttachmentState : std::uint8_t {
   kAttached,
   kDetaching,
   kQuarantined,  // detached, but its function could not be proven clean
+  kRestoring,    // attached before the host was rebooted, and not yet again; it keeps what it has
 };
 
 // What the eSwitch shall do with the function's packets. The workflows move it, the reconciler obeys.
@@ -84,7 +85,8 @@ struct Attachment {
   bool is_unwanted = false;
   // Its rules are known to be gone: a quarantined attachment then holds no address any more.
   bool is_withdrawn = false;
-  // Of a quarantined one: what could not be proven, at the last attempt.
+  // At the last attempt, of a quarantined one: what could not be proven; of one that is being restored: why
+  // it is not attached again.
   std::optional<Error> fault = {};
 };
 

@@ -43,7 +43,8 @@ Task<Operation> DetachWorkflow::accept(DetachIntent intent) {
     co_return fail(Code::kFailedPrecondition, "QUARANTINED",
                    fmt::format("{} is detached; its function is not clean yet", id_));
   }
-  if (known->state != AttachmentState::kAttached) {
+  const AttachmentState before = known->state;
+  if (before != AttachmentState::kAttached && before != AttachmentState::kRestoring) {
     co_return fail(Code::kFailedPrecondition, "ATTACHMENT_BUSY",
                    fmt::format("{} is being attached or detached", id_));
   }
@@ -61,7 +62,7 @@ Task<Operation> DetachWorkflow::accept(DetachIntent intent) {
       co_await services_.state.save({attachment(), operation_, intent.request, asked, intent.traceparent});
   if (!saved) {
     services_.operations.forget(operation_);
-    attachment().state = AttachmentState::kAttached;
+    attachment().state = before;
     attachment().has_operation = false;
     place_.reset();
     co_return pass(saved, fmt::format("detach {}", id_));

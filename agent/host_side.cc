@@ -1,5 +1,6 @@
 #include "agent/host_side.h"
 
+#include "agent/reboot.h"
 #include "base/log.h"
 #include "host/hotplug/pool_provider.h"
 #include "host/pci/sriov.h"
@@ -8,7 +9,6 @@
 #include "host/vhost_user_driver.h"
 
 #include <optional>
-#include <set>
 #include <utility>
 
 namespace berth::agent {
@@ -84,12 +84,8 @@ Task<void> HostSide::start(const SavedState& saved) {
   parts_->listener.emplace(*std::move(listener));
   parts_->tasks.spawn("uevents", parts_->listener->run());
   if (!wanted.pf) co_return Result<void>();
-  std::set<std::uint16_t> leased;
-  for (const SavedAttachment& one : saved.attachments) {
-    for (const Interface& interface : one.attachment.interfaces) leased.insert(interface.function.index);
-  }
   host::Sriov sriov(parts_->tree, parts_->worker, parts_->events, kDeadlines);
-  const auto vfs = co_await sriov.ensure_vfs(*wanted.pf, wanted.vfs, std::move(leased));
+  const auto vfs = co_await sriov.ensure_vfs(*wanted.pf, wanted.vfs, leased_functions(saved));
   if (!vfs) co_return pass(vfs, "VFs");
   log_event(LogLevel::kInfo, "VFs ready", {{"pf", *wanted.pf}, {"vfs", vfs->size()}});
   co_return Result<void>();

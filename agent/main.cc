@@ -5,6 +5,7 @@
 #include "agent/agent.h"
 #include "agent/config.h"
 #include "agent/host_side.h"
+#include "agent/reboot.h"
 #include "agent/state_db.h"
 #include "agent/underlay_tracker.h"
 #include "base/log.h"
@@ -14,6 +15,7 @@
 #include "dataplane/pipeline.h"
 #include "dataplane/remote/remote_eswitch.h"
 #include "dataplane/wire_numbers.h"
+#include "host/boot_id.h"
 #include "host/netlink/link.h"
 #include "host/netlink/neighbours.h"
 #include "host/netlink/netlink_channel.h"
@@ -248,6 +250,7 @@ class Daemon {
     if (!fits) co_return fits;
     auto saved = state_.load();
     if (!saved) co_return pass(saved);
+    agent::begin_boot(*saved, host::read_boot_id());
     const auto exposed = co_await host_side_.start(*saved);
     if (!exposed) co_return pass(exposed);
     const auto begun = std::chrono::steady_clock::now();

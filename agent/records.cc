@@ -102,7 +102,7 @@ Attachment read_attachment(BlobReader& reader) {
   attachment.interfaces = reader.list<Interface>([&] { return read_interface(reader); });
   if (attachment.interfaces.empty()) reader.fail();
   attachment.devices = reader.list<host::PciAddress>([&] { return read_address(reader); });
-  attachment.state = reader.choice(AttachmentState::kQuarantined);
+  attachment.state = reader.choice(AttachmentState::kRestoring);
   attachment.gate = gate_of(attachment.state);
   attachment.is_unwanted = reader.number<std::uint8_t>() != 0;
   attachment.is_withdrawn = reader.number<std::uint8_t>() != 0;

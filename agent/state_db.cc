@@ -14,7 +14,12 @@
 namespace berth::agent {
 namespace {
 
-constexpr int kSchema = 3;
+constexpr int kSchema = 4;
+constexpr int kSchemaWithoutBoot = 3;
+// What schema 3 has not: it is all that an upgrade adds.
+constexpr const char* kBootTable = R"(
+  CREATE TABLE boot (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL) STRICT;
+)";
 // STRICT and NOT NULL: a wrong value is refused when it is written, not when it is needed.
 constexpr const char* kTables = R"(
   CREATE TABLE attachments (id TEXT PRIMARY KEY NOT NULL, record BLOB NOT NULL) STRICT;
@@ -53,6 +58,7 @@ class StateDb::Impl {
   Result<void> read_vpcs(SavedState& state);
   Result<void> read_next_hops(SavedState& state);
   Result<void> read_generations(SavedState& state);
+  Result<void> read_boot(SavedState& state);
 
   SqliteDatabase database;
   std::filesystem::path folder;
@@ -152,6 +158,16 @@ Result<void> write_next_hops(SqliteDatabase& database, const std::map<IpAddress,
   return {};
 }
 
+Result<void> write_boot(SqliteDatabase& database, const std::string& boot,
+                        const std::vector<SavedAttachment>& attachments) {
+  for (const SavedAttachment& one : attachments) {
+    if (auto written = write_attachment(database, one); !written) return written;
+  }
+  auto put = database.prepare("INSERT OR REPLACE INTO boot VALUES (1, ?1)");
+  if (!put) return pass(put);
+  return put->bind(boot).run();
+}
+
 }  // namespace
 
 StateDb::StateDb() = default;
@@ -192,19 +208,23 @@ Result<void> StateDb::Impl::prepare() {
   const auto schema = database.query_integer("PRAGMA user_version");
   if (!schema) return pass(schema);
   if (*schema == kSchema) return {};
+  const auto make = [&](const std::string& tables) {
+    return database.execute(
+        fmt::format("BEGIN IMMEDIATE; PRAGMA user_version = {}; {} COMMIT", kSchema, tables));
+  };
+  if (*schema == kSchemaWithoutBoot) return make(kBootTable);
   if (*schema != 0) {
     return fail(Code::kFailedPrecondition, "STATE_VERSION",
                 fmt::format("its schema is {}, this berthd's is {}", *schema, kSchema));
   }
-  return database.execute(
-      fmt::format("BEGIN IMMEDIATE; PRAGMA user_version = {}; {} COMMIT", kSchema, kTables));
+  return make(std::string(kTables) + kBootTable);
 }
 
 Result<SavedState> StateDb::load() {
   SavedState state;
   if (!impl_) return state;
   for (const auto read : {&Impl::read_attachments, &Impl::read_operations, &Impl::read_vpcs,
-                          &Impl::read_next_hops, &Impl::read_generations}) {
+                          &Impl::read_next_hops, &Impl::read_generations, &Impl::read_boot}) {
     if (const auto done = (*impl_.*read)(state); !done) return pass(done, cure(impl_->folder));
   }
   return state;
@@ -314,6 +334,13 @@ Result<void> StateDb::Impl::read_generations(SavedState& state) {
   });
 }
 
+Result<void> StateDb::Impl::read_boot(SavedState& state) {
+  auto boot = database.query_text("SELECT id FROM boot");
+  if (!boot) return pass(boot);
+  state.boot = *std::move(boot);
+  return {};
+}
+
 Task<void> StateDb::save(SavedAttachment attachment) {
   return write([saved = std::move(attachment)](SqliteDatabase& database) {
     return write_attachment(database, saved);
@@ -336,6 +363,12 @@ Task<void> StateDb::save_vpcs(std::shared_ptr<const dataplane::VpcSet> vpcs, std
 Task<void> StateDb::save_next_hops(std::map<IpAddress, MacAddress> next_hops) {
   return write(
       [hops = std::move(next_hops)](SqliteDatabase& database) { return write_next_hops(database, hops); });
+}
+
+Task<void> StateDb::save_boot(std::string boot, std::vector<SavedAttachment> attachments) {
+  return write([boot = std::move(boot), attachments = std::move(attachments)](SqliteDatabase& database) {
+    return write_boot(database, boot, attachments);
+  });
 }
 
 Task<std::uint64_t> StateDb::finish(FinishedOperation finished, AttachmentEnd left, bool is_told) {

@@ -1,7 +1,7 @@
 // What berthd must still know after a restart: attachments, operations that have ended and which of them the
-// VMaaS has not been told, the VPCs of the last push that was accepted, and the next hops of the underlay. A
-// SQLite database in `state_dir`. A row is on the disk before what it announces is done, so that a start can
-// finish whatever was half-way. Schema and cures: docs/rule-holder.md.
+// VMaaS has not been told, the VPCs of the last push that was accepted, the next hops of the underlay, and in
+// which boot of the host all this was. A SQLite database in `state_dir`. A row is on the disk before what it
+// announces is done, so that a start can finish whatever was half-way. Schema and cures: docs/rule-holder.md.
 #pragma once
 
 #include "agent/records.h"
@@ -42,6 +42,10 @@ struct SavedState {
   std::uint64_t vpcs_version = 0;  // 0: no push was ever accepted
   std::map<IpAddress, MacAddress> next_hops;
   std::map<std::uint16_t, std::uint64_t> generations;  // of functions that were leased before
+  std::string boot;                                    // of the host when this was written; empty: not known
+  std::string new_boot = {};  // of the host now, if another: begin_boot() of reboot.h
+
+  bool is_rebooted() const { return !boot.empty() && !new_boot.empty(); }
 
   bool is_empty() const { return attachments.empty() && vpcs.empty(); }
 };
@@ -80,6 +84,8 @@ class StateDb {
   Task<void> save_vpcs(std::shared_ptr<const dataplane::VpcSet> vpcs, std::set<VpcId> changed,
                        std::uint64_t version);
   Task<void> save_next_hops(std::map<IpAddress, MacAddress> next_hops);
+  // A boot of the host (host/boot_id.h), and attachments as it found them: both, or neither.
+  Task<void> save_boot(std::string boot, std::vector<SavedAttachment> attachments);
 
   // Operations that load() left on the disk; nothing when there is none.
   Task<std::optional<FinishedOperation>> find(OperationId operation) { return find("id", operation.str()); }

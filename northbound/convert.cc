@@ -11,6 +11,7 @@ namespace {
 v1::Attachment::State to_message(agent::AttachmentState state) {
   switch (state) {
     case agent::AttachmentState::kAttaching:
+    case agent::AttachmentState::kRestoring:
       return v1::Attachment::ATTACHING;
     case agent::AttachmentState::kAttached:
       return v1::Attachment::ATTACHED;

@@ -169,6 +169,15 @@ class FakeEswitch : public dataplane::Eswitch {
   // Called before answers are set; an error is the outcome.
   std::function<Result<void>(dataplane::EswitchPort)> refuse_answers;
 
+  // It has started anew: no rules, no answers, no counts.
+  void start_anew() {
+    rules.clear();
+    counts_.clear();
+    before_.clear();
+    discounts_.clear();
+    responder_ = dataplane::slowpath::Responder(function_count_ + 1U);
+  }
+
   std::size_t count(dataplane::Purpose purpose) const {
     std::size_t found = 0;
     for (const auto& [key, rule] : rules) found += rule.purpose == purpose ? 1 : 0;

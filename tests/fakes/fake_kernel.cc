@@ -29,11 +29,17 @@ bool ends_with(const fs::path& file, const std::string& ending) {
 }  // namespace
 
 FakeKernel::FakeKernel() {
-  for (const char* folder : {"sys/bus/pci/devices", "sys/bus/pci/drivers/vfio-pci", "sys/bus/pci/slots",
-                             "sys/kernel/iommu_groups", "sys/devices/pci0000:00", "dev/vfio"})
+  for (const char* folder :
+       {"sys/bus/pci/devices", "sys/bus/pci/drivers/vfio-pci", "sys/bus/pci/slots", "sys/kernel/iommu_groups",
+        "sys/devices/pci0000:00", "dev/vfio", "proc/sys/kernel/random"})
     fs::create_directories(root / folder);
   put(root / "sys/bus/pci/drivers_probe", "");
   put(root / "dev/vfio/vfio", "");
+  begin_boot();
+}
+
+void FakeKernel::begin_boot() {
+  put(root / "proc/sys/kernel/random/boot_id", fmt::format("b0071d00-0000-4000-8000-{:012x}\n", ++boots_));
 }
 
 void FakeKernel::add(const Device& device) {
@@ -225,6 +231,44 @@ Result<void> FakeKernel::write_attribute(Lock& lock, Entry& entry, const std::st
   return kernel_error(fmt::format("write to {}", file.string()), EACCES);
 }
 
+void FakeKernel::reboot(std::uint8_t first_vf_device) {
+  Lock lock(mutex_);
+  const Uevents told = std::exchange(uevents_, Uevents::kLost);
+  open_groups_.clear();
+  hanging_.clear();
+  changed_.notify_all();
+  first_vf_device_ = first_vf_device;
+  for (auto& [name, slot] : slots_) {
+    put(root / "sys/bus/pci/slots" / name / "power", "0\n");
+    if (slot.device && entries_.contains(slot.device->address)) remove(lock, slot.device->address);
+  }
+  for (const PciAddress& pf : tree().list()) {
+    if (entries_.contains(pf) && entries_.at(pf).device.total_vfs > 0) destroy_vfs(lock, pf);
+  }
+  for (auto& [address, entry] : entries_) restart(lock, entry);
+  begin_boot();
+  uevents_ = told;
+}
+
+void FakeKernel::restart(Lock& lock, Entry& entry) {
+  if (!tree().driver_of(entry.device.address).empty()) (void)unbind(lock, entry.device.address);
+  entry.is_dirty = false;
+  entry.is_dead = false;
+  write_config(entry);
+  put(entry.place / "driver_override", "(null)\n");
+  if (entry.device.total_vfs > 0) put(entry.place / "sriov_drivers_autoprobe", "1\n");
+  if (!entry.device.host_driver.empty()) set_driver(entry, entry.device.host_driver);
+}
+
+void FakeKernel::destroy_vfs(Lock& lock, PciAddress pf) {
+  const auto vfs = tree().vfs_of(pf);
+  for (std::size_t i = 0; i < vfs.size(); ++i) {
+    remove(lock, vfs[i]);
+    fs::remove(link_of(pf) / fmt::format("virtfn{}", i));
+  }
+  put(link_of(pf) / "sriov_numvfs", "0\n");
+}
+
 // sriov_numvfs_store() of drivers/pci/iov.c.
 Result<void> FakeKernel::set_numvfs(Lock& lock, Entry& pf, const std::string& text, const fs::path& file) {
   const auto refuse = [&](int number) {
@@ -237,13 +281,10 @@ Result<void> FakeKernel::set_numvfs(Lock& lock, Entry& pf, const std::string& te
   if (wanted == now.size()) return {};
   if (tree().driver_of(address).empty()) return refuse(ENOENT);
   if (wanted != 0 && !now.empty()) return refuse(EBUSY);
-  for (std::size_t i = 0; i < now.size(); ++i) {
-    remove(lock, now[i]);
-    fs::remove(link_of(address) / fmt::format("virtfn{}", i));
-  }
+  destroy_vfs(lock, address);
   for (std::size_t i = 0; i < wanted; ++i) {
     PciAddress vf = address;
-    vf.device = static_cast<std::uint8_t>(16 + (2 * i) / 8);
+    vf.device = static_cast<std::uint8_t>(first_vf_device_ + (2 * i) / 8);
     vf.function = static_cast<std::uint8_t>((2 * i) % 8);
     Device device{.address = vf, .device_id = 0x10ca, .host_driver = pf.device.host_driver + "vf"};
     if (pf.device.group) device.group = 100 + address.bus * 100U + static_cast<unsigned>(i);

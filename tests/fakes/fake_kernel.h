@@ -29,6 +29,8 @@ inline host::PciAddress pci(std::string_view text) {
 
 class FakeKernel : public host::KernelFiles {
  public:
+  static constexpr std::uint8_t kFirstVfDevice = 16;
+
   struct Device {
     host::PciAddress address;
     std::uint32_t class_code = 0x020000;
@@ -59,6 +61,10 @@ class FakeKernel : public host::KernelFiles {
   bool is_dirty(host::PciAddress address) const;
   std::string driver_of(host::PciAddress address) const { return tree().driver_of(address); }
   std::string override_of(host::PciAddress address) const;
+  // The host is off and on again: no VFs, no overrides, every device new and with the driver that probes it,
+  // slots without power, nobody has anything open, and nobody is told. VFs come back from this device number
+  // on.
+  void reboot(std::uint8_t first_vf_device = kFirstVfDevice);
 
   host::PciTree tree() const { return host::PciTree(root / "sys"); }
   std::filesystem::path dev() const { return root / "dev"; }
@@ -109,6 +115,7 @@ class FakeKernel : public host::KernelFiles {
   Result<void> write_attribute(Lock& lock, Entry& entry, const std::string& name, const std::string& text,
                                const std::filesystem::path& file);
   Result<void> set_numvfs(Lock& lock, Entry& pf, const std::string& text, const std::filesystem::path& file);
+  void destroy_vfs(Lock& lock, host::PciAddress pf);
   Result<void> reset(Entry& entry, const std::filesystem::path& file);
   Result<void> unbind(Lock& lock, host::PciAddress address);
   void probe(Entry& entry);
@@ -117,6 +124,8 @@ class FakeKernel : public host::KernelFiles {
   void remove(Lock& lock, host::PciAddress address);
   void set_power(Lock& lock, Slot& slot, const std::string& text);
   void write_config(const Entry& entry);
+  void begin_boot();
+  void restart(Lock& lock, Entry& entry);
   void tell(host::Uevent::Action action, host::PciAddress address);
   std::filesystem::path link_of(host::PciAddress address) const;
 
@@ -129,6 +138,8 @@ class FakeKernel : public host::KernelFiles {
   std::map<std::string, int> refused_;
   std::size_t hanging_count_ = 0;
   bool probes_bind_ = true;
+  unsigned boots_ = 0;
+  std::uint8_t first_vf_device_ = kFirstVfDevice;
   Uevents uevents_ = Uevents::kTold;
   std::vector<host::Uevent> late_;
   std::vector<std::string> writes_;

@@ -68,6 +68,13 @@ class FakeVms : public host::VmPlug {
     co_return is_running && !plugged.contains(device_id);
   }
 
+  // The host went down, and the VMs with it. None is started yet.
+  void die() {
+    plugged.clear();
+    open_.clear();
+    is_running = false;
+  }
+
   void close_groups() {
     for (const auto& address : std::exchange(open_, {})) kernel_->close_group(address);
   }

@@ -1,4 +1,5 @@
 // berthd dies and comes back: on a state database on the disk, beside an eSwitch that has gone on without it.
+#include "agent/reboot.h"
 #include "tests/fakes/intents.h"
 #include "tests/fakes/test_folder.h"
 #include "tests/flow/agent_world.h"
@@ -65,6 +66,31 @@ class Life {
   agent::StateDb state;
   agent::Agent agent;
 };
+
+// Guests of VMs that start with the host may be on their sockets before berthd runs.
+TEST(Restart, ARebootLosesNothingButRulesOfAVhostUserPort) {
+  Host host;
+  {
+    Life life(host);
+    life.set_up();
+    ASSERT_TRUE(life.run(life.state.save_boot("boot-1", {})));
+  }
+  const auto rules = host.eswitch.rules;
+  host.eswitch.start_anew();
+  std::size_t touched = 0;
+  host.driver.on_change = [&] { ++touched; };
+  {
+    Life life(host);
+    auto saved = life.state.load().value();
+    agent::begin_boot(saved, "boot-2");
+    EXPECT_TRUE(saved.is_rebooted());
+    ASSERT_TRUE(life.run(life.agent.start(std::move(saved))));
+    EXPECT_EQ(life.agent.attachments().list().at(0).state, AttachmentState::kAttached);
+  }
+  EXPECT_EQ(touched, 0U);
+  EXPECT_EQ(host.eswitch.rules, rules);
+  EXPECT_EQ(Life(host).state.load()->boot, "boot-2");
+}
 
 TEST(Restart, WhatWasAttachedIsAttachedAndNoRuleIsTouched) {
   Host host;

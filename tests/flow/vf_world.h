@@ -3,6 +3,8 @@
 // VfLife is one of them.
 #pragma once
 
+#include "agent/reboot.h"
+#include "host/boot_id.h"
 #include "host/hotplug/pool_provider.h"
 #include "host/pci/sriov.h"
 #include "host/vf_driver.h"
@@ -18,7 +20,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <thread>
 
@@ -61,6 +62,14 @@ struct VfHost {
   VfHost(const VfHost&) = delete;
   VfHost& operator=(const VfHost&) = delete;
 
+  // Between two lives. Nobody starts the VMs.
+  void reboot(std::uint8_t first_vf_device = FakeKernel::kFirstVfDevice) {
+    vms.die();
+    kernel->reboot(first_vf_device);
+    attributes.settings.clear();
+    eswitch.start_anew();
+  }
+
   host::PciAddress vf(std::uint16_t index) const { return kernel->tree().vfs_of(kPf).at(index); }
 
   std::shared_ptr<FakeKernel> kernel = std::make_shared<FakeKernel>();
@@ -101,10 +110,9 @@ class VfLife {
   // As main does it: VFs first, then the agent.
   Result<agent::Adoption> start() {
     auto saved = state.load().value();
-    std::set<std::uint16_t> leased;
-    for (const auto& one : saved.attachments) leased.insert(one.attachment.interfaces[0].function.index);
+    agent::begin_boot(saved, host::read_boot_id(host.kernel->root / "proc"));
     if (!make_provider) {
-      const auto vfs = run(sriov.ensure_vfs(kPf, kVfs, leased));
+      const auto vfs = run(sriov.ensure_vfs(kPf, kVfs, agent::leased_functions(saved)));
       if (!vfs) return pass(vfs);
     }
     return run(agent.start(std::move(saved)));

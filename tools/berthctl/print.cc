@@ -178,7 +178,7 @@ void print_interface(const v1::AttachedInterface& one) {
 
 void print_fault(const v1::Attachment& attachment) {
   if (attachment.has_fault())
-    fmt::print("quarantined: {}: {}\n", attachment.fault().reason(), attachment.fault().message());
+    fmt::print("fault: {}: {}\n", attachment.fault().reason(), attachment.fault().message());
 }
 
 }  // namespace

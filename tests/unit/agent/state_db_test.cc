@@ -111,6 +111,35 @@ TEST_F(StateDbTest, WhatWasSavedIsLoadedByTheNextProcess) {
   EXPECT_EQ(db.load()->generations, (std::map<std::uint16_t, std::uint64_t>{{3, 9}}));
 }
 
+TEST_F(StateDbTest, ABootIsKeptWithWhatItFound) {
+  {
+    auto db = StateDb::open(folder).value();
+    EXPECT_EQ(db.load()->boot, "") << "not known";
+    EXPECT_TRUE(run(db.save(saved(AttachmentState::kAttached))));
+    EXPECT_TRUE(run(db.save_boot("boot-1", {})));
+    EXPECT_TRUE(run(db.save_boot("boot-2", {saved(AttachmentState::kRestoring)})));
+  }
+  const auto state = StateDb::open(folder)->load().value();
+  EXPECT_EQ(state.boot, "boot-2");
+  ASSERT_EQ(state.attachments.size(), 1U);
+  EXPECT_EQ(state.attachments[0].attachment.state, AttachmentState::kRestoring);
+  EXPECT_EQ(state.attachments[0].attachment.gate, Gate::kClosed);
+}
+
+TEST_F(StateDbTest, TheSchemaBeforeBootsIsTakenOver) {
+  {
+    auto db = StateDb::open(folder).value();
+    EXPECT_TRUE(run(db.save(saved(AttachmentState::kAttached))));
+  }
+  ASSERT_TRUE(SqliteDatabase::open(folder / "state.db")->execute("DROP TABLE boot; PRAGMA user_version = 3"));
+  {
+    auto db = StateDb::open(folder).value();
+    EXPECT_EQ(db.load()->attachments.size(), 1U);
+    EXPECT_TRUE(run(db.save_boot("boot-1", {})));
+  }
+  EXPECT_EQ(StateDb::open(folder)->load()->boot, "boot-1");
+}
+
 TEST_F(StateDbTest, ASchemaOfALaterBerthdIsRefused) {
   {
     EXPECT_TRUE(StateDb::open(folder));
