@@ -111,6 +111,9 @@ Task<std::vector<std::string>> Reconciler::find_answer_drift() {
   if (!read) co_return pass(read);
   std::vector<std::string> lines;
   for (const EswitchPort port : answered_ports()) {
+    // An operation moves the gate first, and waits for this look to end before it changes the answers.
+    const auto owner = attachments_.find_port(port);
+    if (owner && owner->attachment->has_operation) continue;
     const auto wanted = wanted_answers(port);
     const auto held = held_answers_.find(port);
     const bool has_any = held != held_answers_.end();
