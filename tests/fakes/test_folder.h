@@ -13,11 +13,11 @@ namespace berth::testing {
 
 class TestFolder {
  public:
-  // `name` is a word for the person who finds the folder of a test that was killed: berth-<name>-XXXXXX, in
-  // `parent`. Throws std::filesystem::filesystem_error when there can be none.
+  // `name` is a word for the person who finds the folder of a test that was killed: berth-<name>- and six
+  // letters, in `parent`. Throws std::filesystem::filesystem_error when there can be none.
   explicit TestFolder(std::string_view name,
                       const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
-    const auto wanted = parent / ("berth-" + std::string(name) + "-XXXXXX");
+    const auto wanted = parent / ("berth-" + std::string(name) + "-" + std::string(6, 'X'));  // mkdtemp(3)
     std::string made = wanted.string();
     if (::mkdtemp(made.data()) == nullptr)
       throw std::filesystem::filesystem_error("mkdtemp", wanted, {errno, std::generic_category()});
