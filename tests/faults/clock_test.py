@@ -29,11 +29,13 @@ def jump(seconds):
 
 
 def restart():
+    """With every connection up again. The clock is right."""
     global OPERATOR
     OPERATOR.close()
     HOST.kill_berthd()
     HOST.start_berthd()
     OPERATOR = Operator(HOST.agent)
+    RECEIVER.wait_for([HOST.vmaas.detached(HOST.vmaas.attached("vm-2").attachment).id])
 
 
 class Operator(Client):
