@@ -3,6 +3,7 @@
 #include "agent/admission.h"
 #include "agent/attach_workflow.h"
 #include "agent/detach_workflow.h"
+#include "agent/run_owned.h"
 
 #include <algorithm>
 #include <utility>
@@ -11,12 +12,6 @@ namespace berth::agent {
 namespace {
 
 constexpr std::size_t kKeptEndpointEvents = 4096;
-
-// Owns the workflow for as long as it runs.
-template <typename Workflow>
-asio::awaitable<void> run_to_end(std::unique_ptr<Workflow> workflow) {
-  co_await workflow->run();
-}
 
 std::vector<Scope> all_scopes(const Reconciler& reconciler, const std::set<VpcId>& vpcs) {
   std::vector<Scope> scopes;
@@ -109,7 +104,7 @@ Task<Operation> Agent::attach(AttachIntent intent) {
   auto workflow = std::make_unique<AttachWorkflow>(services_, intent);
   auto accepted = co_await workflow->accept();
   if (accepted) {
-    tasks_.spawn(fmt::format("attach {}", intent.vm), run_to_end(std::move(workflow)));
+    tasks_.spawn(fmt::format("attach {}", intent.vm), run_owned(std::move(workflow)));
     co_return accepted;
   }
   // While it waited for its VPC, a retry of the same request may have been accepted.
@@ -126,7 +121,7 @@ Task<Operation> Agent::detach(DetachIntent intent) {
   const std::string name = fmt::format("detach {}", intent.attachment);
   auto workflow = std::make_unique<DetachWorkflow>(services_, intent.attachment, OperationId());
   auto accepted = co_await workflow->accept(std::move(intent));
-  if (accepted) tasks_.spawn(name, run_to_end(std::move(workflow)));
+  if (accepted) tasks_.spawn(name, run_owned(std::move(workflow)));
   co_return accepted;
 }
 

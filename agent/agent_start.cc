@@ -2,6 +2,7 @@
 #include "agent/agent.h"
 #include "agent/attach_workflow.h"
 #include "agent/detach_workflow.h"
+#include "agent/run_owned.h"
 #include "base/log.h"
 
 #include <algorithm>
@@ -9,12 +10,6 @@
 
 namespace berth::agent {
 namespace {
-
-// Owns the workflow for as long as it runs.
-template <typename Workflow>
-asio::awaitable<void> run_to_end(std::unique_ptr<Workflow> workflow) {
-  co_await workflow->run();
-}
 
 struct FirstAttempts {
   explicit FirstAttempts(asio::any_io_executor executor) : ended(std::move(executor)) {}
@@ -138,11 +133,11 @@ void Agent::resume(const SavedAttachment& saved) {
   switch (saved.attachment.state) {
     case AttachmentState::kAttaching:
       tasks_.spawn(fmt::format("attach {}", saved.attachment.vm),
-                   run_to_end(std::make_unique<AttachWorkflow>(services_, saved)));
+                   run_owned(std::make_unique<AttachWorkflow>(services_, saved)));
       break;
     case AttachmentState::kDetaching:
       tasks_.spawn(fmt::format("detach {}", id),
-                   run_to_end(std::make_unique<DetachWorkflow>(services_, saved)));
+                   run_owned(std::make_unique<DetachWorkflow>(services_, saved)));
       break;
     case AttachmentState::kAttached:
     case AttachmentState::kQuarantined:

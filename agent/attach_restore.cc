@@ -63,10 +63,7 @@ asio::awaitable<void> AttachWorkflow::restore() {
   if (!check_restoring()) co_return;  // a detach came while the disk wrote, and has its row behind this one
   attachment().state = AttachmentState::kAttached;
   attachment().fault.reset();
-  for (const Interface& one : attachment().interfaces)
-    services_.endpoints.append({EndpointEvent::Kind::kAttached, intent_.vm, one.intent});
-  log_event(LogLevel::kInfo, "attachment restored",
-            {{"vm", intent_.vm}, {"vpc", vpcs_of(attachment())}, {"attachment", id_}});
+  tell_attached("attachment restored");
 }
 
 Result<void> AttachWorkflow::check_restoring() const {

@@ -87,10 +87,7 @@ asio::awaitable<void> AttachWorkflow::run() {
   }
   if (ended) {
     attachment().has_operation = false;
-    for (const Interface& one : attachment().interfaces)
-      services_.endpoints.append({EndpointEvent::Kind::kAttached, intent_.vm, one.intent});
-    log_event(LogLevel::kInfo, "attached",
-              {{"vm", intent_.vm}, {"vpc", vpcs_of(attachment())}, {"attachment", id_}});
+    tell_attached("attached");
     co_return;
   }
   const Error why = ended.error().in(name_);
@@ -100,6 +97,12 @@ asio::awaitable<void> AttachWorkflow::run() {
   DetachWorkflow undo(services_, id_, operation_);
   (void)co_await undo.give_back(services_.operations.steps(operation_));  // what is left is in quarantine
   co_await undo.conclude(why);
+}
+
+void AttachWorkflow::tell_attached(std::string_view how) {
+  for (const Interface& one : attachment().interfaces)
+    services_.endpoints.append({EndpointEvent::Kind::kAttached, intent_.vm, one.intent});
+  log_event(LogLevel::kInfo, how, {{"vm", intent_.vm}, {"vpc", vpcs_of(attachment())}, {"attachment", id_}});
 }
 
 Task<StepOutcome> AttachWorkflow::admit() {

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <optional>
+#include <string_view>
 
 namespace berth::agent {
 
@@ -58,6 +59,8 @@ class AttachWorkflow {
   Result<void> check_wanted();
   Result<void> check_restoring() const;
   void note_fault(const Error& why);
+  // To the controllers and the log.
+  void tell_attached(std::string_view how);
   std::vector<Interface> lease_functions();
   const VpcId& tenant() const { return intent_.interfaces.front().vpc; }
   Attachment& attachment() { return *services_.attachments.find(id_); }

@@ -1,8 +1,8 @@
 #include "agent/records.h"
 
 #include "agent/blob.h"
+#include "base/fnv.h"
 
-#include <functional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -137,7 +137,7 @@ Result<Record> if_whole(const BlobReader& reader, Record record, const char* wha
 std::string etag_of(const Attachment& attachment) {
   BlobWriter writer;
   write_attachment(writer, attachment);
-  return fmt::format("{:016x}", std::hash<std::string>()(writer.take()));
+  return fmt::format("{:016x}", fnv1a_64(writer.take()));
 }
 
 std::string format_record(const SavedAttachment& saved) {

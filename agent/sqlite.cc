@@ -1,5 +1,7 @@
 #include "agent/sqlite.h"
 
+#include "base/fnv.h"
+
 #include <algorithm>
 #include <sqlite3.h>
 
@@ -19,11 +21,9 @@ std::unexpected<Error> sqlite_failed(sqlite3* database) {
 
 constexpr std::size_t kChecksumBytes = 8;
 
-// FNV-1a, 64 bits (https://datatracker.ietf.org/doc/html/draft-eastlake-fnv), little-endian. Two texts that
-// differ in one byte never have the same.
+// fnv1a_64(), little-endian.
 std::string checksum_of(std::string_view bytes) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char byte : bytes) hash = (hash ^ static_cast<std::uint8_t>(byte)) * 0x100000001b3;
+  const std::uint64_t hash = fnv1a_64(bytes);
   std::string text;
   for (std::size_t i = 0; i < kChecksumBytes; ++i) text.push_back(static_cast<char>(hash >> (8 * i)));
   return text;

@@ -147,7 +147,12 @@ Task<v1::ListAttachmentsResponse> Attachments::list_attachments(v1::ListAttachme
 Task<v1::ListOperationsResponse> Attachments::list_operations(v1::ListOperationsRequest request) {
   const auto place = OperationPlace::parse(request.page_token());
   if (!place) co_return pass(place);
-  const auto of = AttachmentId::trusted(request.attachment());
+  AttachmentId of;
+  if (!request.attachment().empty()) {
+    auto parsed = AttachmentId::parse("attachment", request.attachment());
+    if (!parsed) co_return pass(parsed);
+    of = *std::move(parsed);
+  }
   const std::size_t limit = page_size(request.page_size());
   std::vector<agent::Operation> page;
   if (!place->below_revision) {

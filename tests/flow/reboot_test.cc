@@ -36,14 +36,6 @@ AttachmentId attach_once(VfHost& host, const agent::AttachIntent& wanted) {
   return attached->attachment;
 }
 
-void expect_free(const VfHost& host, std::uint16_t index) {
-  const auto vf = host.vf(index);
-  EXPECT_EQ(host.kernel->driver_of(vf), "") << vf.str();
-  EXPECT_EQ(host.kernel->override_of(vf), "") << vf.str();
-  EXPECT_FALSE(host.kernel->is_dirty(vf)) << vf.str();
-  EXPECT_FALSE(host.eswitch.names(dataplane::EswitchPort::function(index))) << vf.str();
-}
-
 // What the next process would find.
 agent::Attachment on_disk(VfLife& life) {
   return life.state.load().value().attachments.at(0).attachment;
@@ -90,7 +82,7 @@ TEST(VfReboot, WhatWasAttachedIsAttachedAgainBeforeAnybodyIsServed) {
   EXPECT_EQ(host.kernel->writes().size(), writes);
   EXPECT_EQ(life.agent.attachments().get(id)->interfaces[0].function.address, host.vf(0));
   ASSERT_FALSE(life.detach(id)->error);
-  expect_free(host, 0);
+  expect_clean(host, 0);
   EXPECT_EQ(host.kernel->driver_of(kGpu), "");
 }
 
@@ -211,7 +203,7 @@ TEST_P(VfRebootFault, TheVmaasMayDetachItInstead) {
   EXPECT_FALSE(detached->error);
   GetParam().end(host);
   life.wait_until_gone(id);
-  expect_free(host, 0);
+  expect_clean(host, 0);
   EXPECT_EQ(host.kernel->driver_of(kGpu), "");
   EXPECT_EQ(life.agent.capacity().functions_free, kVfs);
   ASSERT_FALSE(life.attach(VfLife::intent("vm-2", 5))->error) << "its address is free";
@@ -275,7 +267,7 @@ TEST(VfReboot, ADetachThatComesDuringAnAttemptHasTheLastWord) {
   const auto ended = life.run(life.agent.operations().wait(accepted->id));
   EXPECT_FALSE(ended->error);
   EXPECT_EQ(life.agent.attachments().find(id), nullptr);
-  expect_free(host, 0);
+  expect_clean(host, 0);
 }
 
 // berthd ends in the middle of an attempt: the function is bound, and its row says that it is not restored.
@@ -330,28 +322,11 @@ TEST(VfReboot, AQuarantinedFunctionComesBackClean) {
   VfLife life(host);
   ASSERT_TRUE(life.start());
   life.wait_until_gone(id);
-  expect_free(host, 0);
+  expect_clean(host, 0);
   EXPECT_EQ(life.agent.capacity().functions_free, kVfs);
 }
 
-Task<void> for_ever() {
-  co_return co_await sleep_for(std::chrono::hours(1));
-}
-
-struct Down {
-  std::string name;
-  std::function<void(VfHost&)> stop_there;
-};
-constexpr host::Deadlines kPatient{};
-
-void run_until_stopped(VfLife& life) {
-  for (int i = 0; i < 60; ++i) {
-    life.io.poll();
-    ::usleep(1000);
-  }
-}
-
-class VfRebootAttaching : public ::testing::TestWithParam<Down> {};
+class VfRebootAttaching : public ::testing::TestWithParam<StopPoint> {};
 
 TEST_P(VfRebootAttaching, TheNextLifeAttachesIt) {
   VfHost host;
@@ -375,18 +350,18 @@ TEST_P(VfRebootAttaching, TheNextLifeAttachesIt) {
   ASSERT_FALSE(ended->error) << ended->error->message;
   EXPECT_EQ(life.agent.attachments().get(id)->interfaces[0].function.address, host.vf(0));
   ASSERT_FALSE(life.detach(id)->error);
-  expect_free(host, 0);
+  expect_clean(host, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     At, VfRebootAttaching,
-    ::testing::Values(Down{"Close", [](auto& host) { host.eswitch.before_apply = for_ever; }},
-                      Down{"Override",
-                           [](auto& host) { host.kernel->hang(host.vf(0).str() + "/driver_override"); }},
-                      Down{"Plug", [](auto& host) { host.vms.before_plug = for_ever; }}),
+    ::testing::Values(StopPoint{"Close", [](auto& host) { host.eswitch.before_apply = for_ever; }},
+                      StopPoint{"Override",
+                                [](auto& host) { host.kernel->hang(host.vf(0).str() + "/driver_override"); }},
+                      StopPoint{"Plug", [](auto& host) { host.vms.before_plug = for_ever; }}),
     [](const auto& param) { return param.param.name; });
 
-class VfRebootDetaching : public ::testing::TestWithParam<Down> {};
+class VfRebootDetaching : public ::testing::TestWithParam<StopPoint> {};
 
 TEST_P(VfRebootDetaching, TheNextLifeDetachesIt) {
   VfHost host;
@@ -405,16 +380,16 @@ TEST_P(VfRebootDetaching, TheNextLifeDetachesIt) {
   VfLife life(host);
   ASSERT_TRUE(life.start());
   life.wait_until_gone(id);
-  expect_free(host, 0);
+  expect_clean(host, 0);
   EXPECT_EQ(host.kernel->driver_of(kGpu), "");
   EXPECT_EQ(life.agent.capacity().functions_free, kVfs);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     At, VfRebootDetaching,
-    ::testing::Values(Down{"Withdraw", [](auto& host) { host.eswitch.before_apply = for_ever; }},
-                      Down{"Unbind", [](auto& host) { host.kernel->hang("vfio-pci/unbind"); }},
-                      Down{"Reset", [](auto& host) { host.kernel->hang(host.vf(0).str() + "/reset"); }}),
+    ::testing::Values(StopPoint{"Withdraw", [](auto& host) { host.eswitch.before_apply = for_ever; }},
+                      StopPoint{"Unbind", [](auto& host) { host.kernel->hang("vfio-pci/unbind"); }},
+                      StopPoint{"Reset", [](auto& host) { host.kernel->hang(host.vf(0).str() + "/reset"); }}),
     [](const auto& param) { return param.param.name; });
 
 // Nobody knows whether the host was rebooted: then VFs that are gone were taken from VMs that may run.

@@ -17,20 +17,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// What must be so of a function that is free for anybody.
-void expect_clean(const VfHost& host, std::uint16_t index) {
-  const auto vf = host.vf(index);
-  EXPECT_EQ(host.kernel->driver_of(vf), "") << vf.str();
-  EXPECT_EQ(host.kernel->override_of(vf), "") << vf.str();
-  EXPECT_FALSE(host.kernel->is_dirty(vf)) << vf.str();
-  const auto settings = host.attributes.settings.find({kPf, index});
-  if (settings != host.attributes.settings.end()) {
-    EXPECT_EQ(settings->second.mac, MacAddress()) << vf.str();
-    EXPECT_EQ(settings->second.rate, host::VfRate()) << vf.str();
-  }
-  EXPECT_FALSE(host.eswitch.names(dataplane::EswitchPort::function(index))) << vf.str();
-}
-
 TEST(VfAttach, GivesTheVmAVfThatVfioOwns) {
   VfHost host;
   VfLife life(host);
@@ -327,25 +313,7 @@ TEST(VfAttach, AFunctionThatSomebodyElseHasIsNotTouched) {
 }
 
 // berthd ends (what runs in the kernel goes on) at one place after the other; the next one finishes.
-struct Kill {
-  std::string name;
-  std::function<void(VfHost&)> stop_there;
-};
-class VfKilled : public ::testing::TestWithParam<Kill> {};
-
-// Runs for long enough to come to the place; that it did is asserted.
-void run_until_stopped(VfLife& life) {
-  for (int i = 0; i < 60; ++i) {
-    life.io.poll();
-    ::usleep(1000);
-  }
-}
-
-Task<void> for_ever() {
-  co_return co_await sleep_for(std::chrono::hours(1));
-}
-
-constexpr host::Deadlines kPatient{};
+class VfKilled : public ::testing::TestWithParam<StopPoint> {};
 
 TEST_P(VfKilled, WhileItAttachesTheNextLifeFinishesIt) {
   VfHost host;
@@ -359,9 +327,7 @@ TEST_P(VfKilled, WhileItAttachesTheNextLifeFinishesIt) {
     run_until_stopped(life);
     ASSERT_EQ(life.agent.attachments().get(id)->state, AttachmentState::kAttaching) << "it stopped nowhere";
   }
-  host.kernel->let_go();
-  host.eswitch.before_apply = nullptr;
-  host.vms.before_plug = nullptr;
+  go_on(host);
   VfLife life(host);
   ASSERT_TRUE(life.start());
   const auto again = life.run(life.agent.attach(VfLife::intent("vm-1", 5)));
@@ -377,13 +343,13 @@ TEST_P(VfKilled, WhileItAttachesTheNextLifeFinishesIt) {
 
 INSTANTIATE_TEST_SUITE_P(
     At, VfKilled,
-    ::testing::Values(Kill{"Close", [](auto& host) { host.eswitch.before_apply = for_ever; }},
-                      Kill{"Override", [](auto& host) { hang(host, "driver_override"); }},
-                      Kill{"Probe", [](auto& host) { host.kernel->hang("drivers_probe"); }},
-                      Kill{"Plug", [](auto& host) { host.vms.before_plug = for_ever; }}),
+    ::testing::Values(StopPoint{"Close", [](auto& host) { host.eswitch.before_apply = for_ever; }},
+                      StopPoint{"Override", [](auto& host) { hang(host, "driver_override"); }},
+                      StopPoint{"Probe", [](auto& host) { host.kernel->hang("drivers_probe"); }},
+                      StopPoint{"Plug", [](auto& host) { host.vms.before_plug = for_ever; }}),
     [](const auto& param) { return param.param.name; });
 
-class VfKilledDetaching : public ::testing::TestWithParam<Kill> {};
+class VfKilledDetaching : public ::testing::TestWithParam<StopPoint> {};
 
 TEST_P(VfKilledDetaching, TheNextLifeFinishesIt) {
   VfHost host;
@@ -397,8 +363,7 @@ TEST_P(VfKilledDetaching, TheNextLifeFinishesIt) {
     run_until_stopped(life);
     ASSERT_EQ(life.agent.attachments().get(id)->state, AttachmentState::kDetaching) << "it stopped nowhere";
   }
-  host.kernel->let_go();
-  host.eswitch.before_apply = nullptr;
+  go_on(host);
   VfLife life(host);
   ASSERT_TRUE(life.start());
   life.wait_until_gone(id);
@@ -409,11 +374,11 @@ TEST_P(VfKilledDetaching, TheNextLifeFinishesIt) {
 
 INSTANTIATE_TEST_SUITE_P(
     At, VfKilledDetaching,
-    ::testing::Values(Kill{"Withdraw", [](auto& host) { host.eswitch.before_apply = for_ever; }},
-                      Kill{"Unbind", [](auto& host) { host.kernel->hang("vfio-pci/unbind"); }},
-                      Kill{"Reset", [](auto& host) { hang(host, "reset"); }},
-                      Kill{"Config", [](auto& host) { hang(host, "config"); }},
-                      Kill{"Override", [](auto& host) { hang(host, "driver_override"); }}),
+    ::testing::Values(StopPoint{"Withdraw", [](auto& host) { host.eswitch.before_apply = for_ever; }},
+                      StopPoint{"Unbind", [](auto& host) { host.kernel->hang("vfio-pci/unbind"); }},
+                      StopPoint{"Reset", [](auto& host) { hang(host, "reset"); }},
+                      StopPoint{"Config", [](auto& host) { hang(host, "config"); }},
+                      StopPoint{"Override", [](auto& host) { hang(host, "driver_override"); }}),
     [](const auto& param) { return param.param.name; });
 
 TEST(VfRestart, GenerationsAndAddressesOutliveTheProcess) {

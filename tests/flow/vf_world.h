@@ -15,6 +15,7 @@
 #include "tests/fakes/test_folder.h"
 #include "tests/flow/agent_world.h"
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -22,6 +23,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <unistd.h>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
@@ -179,5 +181,44 @@ class VfLife {
     return functions;
   }
 };
+
+// What must be so of a function that is free for anybody.
+inline void expect_clean(const VfHost& host, std::uint16_t index) {
+  const auto vf = host.vf(index);
+  EXPECT_EQ(host.kernel->driver_of(vf), "") << vf.str();
+  EXPECT_EQ(host.kernel->override_of(vf), "") << vf.str();
+  EXPECT_FALSE(host.kernel->is_dirty(vf)) << vf.str();
+  const auto settings = host.attributes.settings.find({kPf, index});
+  if (settings != host.attributes.settings.end()) {
+    EXPECT_EQ(settings->second.mac, MacAddress()) << vf.str();
+    EXPECT_EQ(settings->second.rate, host::VfRate()) << vf.str();
+  }
+  EXPECT_FALSE(host.eswitch.names(dataplane::EswitchPort::function(index))) << vf.str();
+}
+
+// A place where a life stands still, to be ended there.
+struct StopPoint {
+  std::string name;
+  std::function<void(VfHost&)> stop_there;
+};
+inline constexpr host::Deadlines kPatient{};
+
+inline Task<void> for_ever() {
+  co_return co_await sleep_for(std::chrono::hours(1));
+}
+
+inline void go_on(VfHost& host) {
+  host.kernel->let_go();
+  host.eswitch.before_apply = nullptr;
+  host.vms.before_plug = nullptr;
+}
+
+// Runs for long enough to come to the place; that it did is asserted.
+inline void run_until_stopped(VfLife& life) {
+  for (int i = 0; i < 60; ++i) {
+    life.io.poll();
+    ::usleep(1000);
+  }
+}
 
 }  // namespace berth::testing

@@ -210,6 +210,8 @@ class Operations(ApiCase):
                          [(ended[-2], self.north.Operation.DETACH), (ended[-1], self.north.Operation.ATTACH)])
         with self.refused("INVALID_ARGUMENT", "MALFORMED_PAGE_TOKEN", ["page_token"]):
             self.list_operations(page_token="not one of ours")
+        with self.refused("INVALID_ARGUMENT", "MALFORMED_ID", ["attachment"]):
+            self.list_operations(attachment="no id")
 
     def test_those_that_run_are_in_pages_too(self):
         first = self.attached("vm-0", "10.1.0.4")
