@@ -151,8 +151,15 @@ class FakeEswitch : public dataplane::Eswitch {
     co_return responder_.set_answers(port, std::move(answers), {});
   }
 
+  // Holds a reader of the slow path up, if set.
+  std::function<Task<void>()> before_slow_path_read;
+
   Task<std::vector<dataplane::SlowPathState>> read_slow_path(
       std::optional<dataplane::EswitchPort> only) override {
+    if (before_slow_path_read) {
+      const auto waited = co_await before_slow_path_read();
+      if (!waited) co_return pass(waited);
+    }
     if (refuse_reads) co_return fail(Code::kUnavailable, "ESWITCH_AWAY", "told to be away");
     if (only && only->number() > function_count_)
       co_return fail(Code::kNotFound, "PORT_UNKNOWN", "there is no such port");

@@ -1,4 +1,5 @@
 // What somebody changes behind the agent's back is found, put right and told once.
+#include "base/task_group.h"
 #include "tests/flow/agent_world.h"
 
 #include <utility>
@@ -242,6 +243,33 @@ TEST_F(Audit, AnAttachMeanwhileIsNoDrift) {
   go_on.notify_all();
   EXPECT_FALSE(world.run(world.agent.operations().wait(accepted->id))->error);
   look();
+  EXPECT_THAT(findings(), IsEmpty());
+}
+
+// The look at the answers began before the detach, and ends when the detach has moved the gate and waits for
+// it.
+TEST_F(Audit, ADetachMeanwhileMakesNoAnswersForeign) {
+  Signal go_on(world.io.get_executor());
+  bool is_looking = false;
+  bool is_let_go = false;
+  world.eswitch.before_slow_path_read = [&]() -> Task<void> {
+    is_looking = true;
+    while (!is_let_go) {
+      if (const auto woken = co_await go_on.wait(); !woken) co_return woken;
+    }
+    co_return Result<void>();
+  };
+  TaskGroup looks(world.io.get_executor());
+  looks.spawn("look", world.agent.audit());
+  world.run_until([&] { return is_looking; });
+  const AttachmentId id = the_attachment();
+  const auto detach = world.run(world.agent.detach({RequestId::trusted("bye"), id}));
+  for (int i = 0; i < 20; ++i) world.io.poll();
+  ASSERT_FALSE(world.run(world.agent.operations().find(detach->id))->done) << "it waits for nothing";
+  is_let_go = true;
+  go_on.notify_all();
+  EXPECT_FALSE(world.run(world.agent.operations().wait(detach->id))->error);
+  run_until_done(world.io, looks.join());
   EXPECT_THAT(findings(), IsEmpty());
 }
 
