@@ -44,7 +44,8 @@ Task<Operation> DetachWorkflow::accept(DetachIntent intent) {
                    fmt::format("{} is detached; its function is not clean yet", id_));
   }
   const AttachmentState before = known->state;
-  if (before != AttachmentState::kAttached && before != AttachmentState::kRestoring) {
+  const bool is_settled = before == AttachmentState::kAttached || before == AttachmentState::kRestoring;
+  if (!is_settled || known->has_operation) {  // an attach that is done has ended when the disk knows
     co_return fail(Code::kFailedPrecondition, "ATTACHMENT_BUSY",
                    fmt::format("{} is being attached or detached", id_));
   }

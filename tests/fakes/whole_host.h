@@ -5,6 +5,7 @@
 #include "dataplane/compile.h"
 #include "dataplane/wire_numbers.h"
 
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -81,6 +82,12 @@ inline std::vector<dataplane::Rule> whole_host(const dataplane::Vpc& vpc,
     append(compile_delivery(vpc, {}, self));
   }
   return all;
+}
+
+inline std::shared_ptr<const dataplane::VpcSet> make_vpcs(const std::vector<dataplane::Vpc>& vpcs) {
+  auto set = std::make_shared<dataplane::VpcSet>();
+  for (const auto& vpc : vpcs) set->emplace(vpc.id, std::make_shared<const dataplane::Vpc>(vpc));
+  return set;
 }
 
 }  // namespace berth::testing

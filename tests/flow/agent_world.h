@@ -16,12 +16,6 @@
 
 namespace berth::testing {
 
-inline std::shared_ptr<const dataplane::VpcSet> make_vpcs(const std::vector<dataplane::Vpc>& vpcs) {
-  auto set = std::make_shared<dataplane::VpcSet>();
-  for (const auto& vpc : vpcs) set->emplace(vpc.id, std::make_shared<const dataplane::Vpc>(vpc));
-  return set;
-}
-
 class AgentWorld {
  public:
   static constexpr std::uint16_t kFunctions = 3;

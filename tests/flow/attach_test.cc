@@ -1,6 +1,8 @@
 #include "tests/flow/agent_world.h"
+#include "tests/flow/crash_world.h"
 
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -402,6 +404,26 @@ TEST(Detach, OfAVmThatIsStillBeingAttachedIsRefused) {
   EXPECT_EQ(refused.error().reason, "ATTACHMENT_BUSY");
   go_on.notify_all();
   ASSERT_TRUE(world.run(world.agent.operations().wait(accepted->id)));
+}
+
+// It is attached, and the disk does not know yet.
+TEST(Detach, OfAVmWhoseAttachHasNotEndedIsRefused) {
+  CrashWorld world;  // with a disk
+  world.start();
+  world.set_up();
+  const auto accepted = world.run(world.agent->attach(make_intent("vm-1", "blue", 5)));
+  const auto at_once = [&]() -> Task<agent::Operation> {
+    // Its place in the queue is before that of the disk's answer.
+    while (world.agent->attachments().find(accepted->attachment)->state != AttachmentState::kAttached)
+      co_await asio::post(world.io, asio::use_awaitable);
+    EXPECT_FALSE((co_await world.agent->operations().find(accepted->id))->done);
+    co_return co_await world.agent->detach({RequestId::trusted("bye"), accepted->attachment});
+  };
+  const auto refused = world.run(at_once());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, "ATTACHMENT_BUSY");
+  EXPECT_FALSE(world.run(world.agent->operations().wait(accepted->id))->error);
+  EXPECT_TRUE(world.run(world.agent->detach({RequestId::trusted("bye"), accepted->attachment})));
 }
 
 }  // namespace

@@ -67,17 +67,11 @@ std::vector<Scenario> scenarios() {
   };
 }
 
-std::shared_ptr<const dataplane::VpcSet> make_vpc_set() {
-  const auto blue = std::make_shared<const dataplane::Vpc>(make_vpc("blue", 7001));
-  return std::make_shared<const dataplane::VpcSet>(dataplane::VpcSet{{blue->id, blue}});
-}
-
 // A host with one VM, before anything happens to the other.
 Remains before() {
   CrashWorld world;
   world.start();
-  world.run(world.agent->set_next_hops({{ip("192.0.2.2"), mac("02:00:00:00:ff:02")}})).value();
-  EXPECT_TRUE(world.run(world.agent->push_vpcs({.vpcs = make_vpc_set(), .version = 7})).value().empty());
+  world.set_up();
   EXPECT_FALSE(world.attach(CrashWorld::intent("vm-1", 5)).error);
   world.settle();
   world.stop();

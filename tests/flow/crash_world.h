@@ -20,6 +20,8 @@
 #include <string>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 namespace berth::testing {
 
 // The VMaaS's receiver, on a bad line: it takes every completion, but its first answer for each is lost.
@@ -88,6 +90,13 @@ class CrashWorld {
     run_until_done(io, agent->stop());
     agent.reset();
     state.reset();
+  }
+
+  // What a host is told that has never been told anything.
+  void set_up() {
+    run(agent->set_next_hops({{ip("192.0.2.2"), mac("02:00:00:00:ff:02")}})).value();
+    EXPECT_TRUE(
+        run(agent->push_vpcs({.vpcs = make_vpcs({make_vpc("blue", 7001)}), .version = 7})).value().empty());
   }
 
   // Runs `task` to its end; `after_each` hears of every handler in between.

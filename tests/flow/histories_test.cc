@@ -207,8 +207,7 @@ class History {
     if (below(2) == 0) blue.mappings.push_back({ip("10.1.0.201"), mac("02:00:00:00:01:c9"), ip("192.0.2.2")});
     if (below(2) == 0)
       blue.policy = {{dataplane::Direction::kIngress, 5, dataplane::Verdict::kDeny, {}, {}, {}}};
-    const auto vpcs = std::make_shared<const dataplane::VpcSet>(
-        dataplane::VpcSet{{blue.id, std::make_shared<const dataplane::Vpc>(blue)}});
+    const auto vpcs = make_vpcs({blue});
     const std::uint64_t version = ++version_;
     const auto send = [](History& self, std::shared_ptr<const dataplane::VpcSet> set,
                          std::uint64_t number) -> asio::awaitable<void> {
