@@ -51,6 +51,18 @@ std::vector<Scenario> scenarios() {
        },
        "",
        {AttachmentState::kAttached}},
+      {"policy_groups",
+       [](CrashWorld& world) {
+         agent::AttachIntent intent = CrashWorld::intent("vm-2", 6);
+         intent.interfaces[0].policy_groups = {dataplane::PolicyGroupId::trusted("web")};
+         const Operation attached = world.attach(intent);
+         EXPECT_FALSE(attached.error);
+         EXPECT_FALSE(world.detach("bye", attached.attachment).error);
+         intent.request = RequestId::trusted("again");
+         EXPECT_FALSE(world.attach(intent).error);
+       },
+       "",
+       {AttachmentState::kAttached, AttachmentState::kAttached}},
       {"attach_fails",
        [](CrashWorld& world) {
          EXPECT_EQ(attach_vm_2(world).error.value_or(Error()).reason, "TOLD_TO_FAIL");
@@ -68,7 +80,11 @@ std::vector<Scenario> scenarios() {
 }
 
 std::shared_ptr<const dataplane::VpcSet> make_vpc_set() {
-  const auto blue = std::make_shared<const dataplane::Vpc>(make_vpc("blue", 7001));
+  dataplane::Vpc vpc = make_vpc("blue", 7001);
+  vpc.policy_groups = {
+      {.id = dataplane::PolicyGroupId::trusted("web"),
+       .rules = {{dataplane::Direction::kIngress, 5, dataplane::Verdict::kDeny, {}, {}, {}}}}};
+  const auto blue = std::make_shared<const dataplane::Vpc>(std::move(vpc));
   return std::make_shared<const dataplane::VpcSet>(dataplane::VpcSet{{blue->id, blue}});
 }
 
