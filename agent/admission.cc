@@ -60,6 +60,20 @@ Result<void> check_addresses(const InterfaceIntent& intent, std::size_t number) 
   return {};
 }
 
+Result<void> check_groups(const InterfaceIntent& intent, std::size_t number) {
+  const auto& groups = intent.policy_groups;
+  if (groups.size() > dataplane::kMaxPolicyGroupsPerSet) {
+    return fail_field(field(number, "policy_groups"), "TOO_MANY_POLICY_GROUPS",
+                      fmt::format("{} exceed {}", groups.size(), dataplane::kMaxPolicyGroupsPerSet));
+  }
+  for (auto group = groups.begin(); group != groups.end(); ++group) {
+    if (std::find(groups.begin(), group, *group) != group)
+      return fail_field(field(number, "policy_groups"), "POLICY_GROUP_TWICE",
+                        fmt::format("{} is in the list twice", *group));
+  }
+  return {};
+}
+
 // Against the interfaces before it.
 Result<void> check_siblings(const std::vector<InterfaceIntent>& interfaces, std::size_t number) {
   const InterfaceIntent& one = interfaces[number];
@@ -88,6 +102,7 @@ Result<AttachIntent> check_intent(AttachIntent intent, const UnderlayLimits& und
   for (std::size_t i = 0; i < intent.interfaces.size(); ++i) {
     if (auto checked = check_addresses(intent.interfaces[i], i); !checked) return pass(checked);
     if (auto checked = check_siblings(intent.interfaces, i); !checked) return pass(checked);
+    if (auto checked = check_groups(intent.interfaces[i], i); !checked) return pass(checked);
     const auto mtu = fit_mtu(intent.interfaces[i], i, underlay);
     if (!mtu) return pass(mtu);
     intent.interfaces[i].mtu_bytes = *mtu;
@@ -124,6 +139,15 @@ Result<void> check_devices(const AttachIntent& intent, std::span<const Attachmen
     }
   }
   return {};
+}
+
+std::optional<dataplane::PolicyGroupId> find_missing_group(const InterfaceIntent& interface,
+                                                           const dataplane::Vpc& vpc) {
+  const auto missing = std::ranges::find_if(
+      interface.policy_groups,
+      [&](const dataplane::PolicyGroupId& group) { return find_policy_group(vpc, group) == nullptr; });
+  if (missing == interface.policy_groups.end()) return std::nullopt;
+  return *missing;
 }
 
 Result<void> check_against_vpc(const WantedInterface& wanted, const dataplane::Vpc& vpc,
@@ -183,6 +207,12 @@ std::vector<dataplane::ResourceError> check_push(const dataplane::VpcSet& vpcs,
             {name, Error{Code::kFailedPrecondition,
                          fmt::format("VM {} is attached to it on this host", attachment.vm), "VPC_IN_USE"}});
         continue;
+      }
+      if (const auto group = find_missing_group(intent, *vpc->second)) {
+        found.push_back(
+            {fmt::format("{}/policy_group/{}", name, *group),
+             Error{Code::kFailedPrecondition, fmt::format("VM {} is in it on this host", attachment.vm),
+                   "POLICY_GROUP_IN_USE"}});
       }
       // The VM itself is no conflict; everybody else in the new VPC may be.
       const auto& index = mappings.try_emplace(intent.vpc, *vpc->second).first->second;

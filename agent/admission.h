@@ -9,6 +9,7 @@
 #include "host/host_devices.h"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace berth::agent {
@@ -26,8 +27,9 @@ struct UnderlayLimits {
   std::uint32_t mtu_bytes = 1500;
 };
 
-// The intent alone: addresses that a VM may have, none twice, and MTUs that fit the underlay (which is at
-// least kMinMtuBytes and the tunnel's headers). Returns the intent with the MTUs that its interfaces get.
+// The intent alone: addresses that a VM may have, none twice, policy groups each once, and MTUs that fit the
+// underlay (which is at least kMinMtuBytes and the tunnel's headers). Returns the intent with the MTUs that
+// its interfaces get.
 Result<AttachIntent> check_intent(AttachIntent intent, const UnderlayLimits& underlay);
 
 // The devices of the intent alone, and against those of the attachments of this host (all of them: who is
@@ -37,6 +39,10 @@ Result<AttachIntent> check_intent(AttachIntent intent, const UnderlayLimits& und
 // away.
 Result<void> check_devices(const AttachIntent& intent, std::span<const Attachment> all,
                            const host::HostDevices* host_devices);
+
+// A policy group that the interface names and its VPC does not have.
+std::optional<dataplane::PolicyGroupId> find_missing_group(const InterfaceIntent& interface,
+                                                           const dataplane::Vpc& vpc);
 
 // One interface of an intent.
 struct WantedInterface {

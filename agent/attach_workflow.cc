@@ -160,25 +160,32 @@ Task<Attachment> AttachWorkflow::check() {
   co_return would_be;
 }
 
-// For as long as this attach may wait altogether.
+// For as long as this attach may wait altogether: controller and VMaaS do not know of each other.
 Task<void> AttachWorkflow::wait_for_vpcs() {
   const auto give_up = begun_ + services_.vpc_wait;
-  const auto find_missing = [this] {
-    return std::ranges::find_if(intent_.interfaces, [this](const InterfaceIntent& one) {
-      return services_.vpcs.find(one.vpc) == nullptr;
-    });
-  };
-  for (auto missing = find_missing(); missing != intent_.interfaces.end(); missing = find_missing()) {
+  for (auto known = check_known(); !known; known = check_known()) {
     const auto left = give_up - std::chrono::steady_clock::now();
     const auto woken = co_await with_deadline(left, services_.vpcs.changed().wait());
-    if (woken || find_missing() == intent_.interfaces.end()) continue;
+    if (woken || check_known()) continue;
     if (woken.error().code != Code::kDeadlineExceeded) co_return pass(woken);
-    if (!services_.vpcs.is_synced())
-      co_return fail(Code::kUnavailable, "VPCS_NOT_SYNCED", "no controller has told this host its VPCs yet");
-    co_return fail(Code::kNotFound, "VPC_UNKNOWN",
-                   fmt::format("VPC {} is not known on this host", missing->vpc));
+    co_return known;
   }
   co_return Result<void>();
+}
+
+Result<void> AttachWorkflow::check_known() const {
+  if (!services_.vpcs.is_synced())
+    return fail(Code::kUnavailable, "VPCS_NOT_SYNCED", "no controller has told this host its VPCs yet");
+  for (const InterfaceIntent& one : intent_.interfaces) {
+    const dataplane::Vpc* vpc = services_.vpcs.find(one.vpc);
+    if (vpc == nullptr)
+      return fail(Code::kNotFound, "VPC_UNKNOWN", fmt::format("VPC {} is not known on this host", one.vpc));
+    if (const auto group = find_missing_group(one, *vpc)) {
+      return fail(Code::kNotFound, "POLICY_GROUP_UNKNOWN",
+                  fmt::format("VPC {} has no policy group {} on this host", one.vpc, *group));
+    }
+  }
+  return {};
 }
 
 // The VPCs are known.
@@ -210,7 +217,7 @@ std::vector<Interface> AttachWorkflow::lease_functions() {
   for (const InterfaceIntent& wanted : intent_.interfaces) {
     host::Function function = services_.functions.lease().value();
     function.mac = wanted.mac;
-    interfaces.push_back({wanted, std::move(function)});
+    interfaces.push_back({.intent = wanted, .function = std::move(function)});
   }
   return interfaces;
 }

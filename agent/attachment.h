@@ -8,6 +8,7 @@
 #include "dataplane/compile.h"
 #include "host/function_driver.h"
 
+#include <algorithm>
 #include <compare>
 #include <cstdint>
 #include <optional>
@@ -26,6 +27,7 @@ struct InterfaceIntent {
   std::uint32_t mtu_bytes = 0;  // 0: the largest that fits the underlay
   dataplane::Rates rates = {};
   NetworkClass network_class = NetworkClass::kUnspecified;
+  std::vector<dataplane::PolicyGroupId> policy_groups = {};  // of its VPC, each once, in any order
   auto operator<=>(const InterfaceIntent&) const = default;
 };
 
@@ -66,10 +68,18 @@ enum class Gate : std::uint8_t {
 struct Interface {
   InterfaceIntent intent;
   host::Function function;
+  std::uint32_t policy_set = 0;  // the number of its dataplane::PolicySet; AttachmentStore gives it
 };
 
 inline dataplane::EswitchPort port_of(const Interface& interface) {
   return dataplane::EswitchPort::function(interface.function.index);
+}
+
+// With its groups in the order of a set's.
+inline dataplane::PolicySet policy_set_of(const Interface& interface) {
+  dataplane::PolicySet set{.number = interface.policy_set, .groups = interface.intent.policy_groups};
+  std::ranges::sort(set.groups);
+  return set;
 }
 
 struct Attachment {

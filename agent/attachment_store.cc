@@ -26,8 +26,9 @@ void AttachmentStore::insert(Attachment attachment) {
   const auto [place, inserted] = attachments_.emplace(id, std::move(attachment));
   assert(inserted);
   (void)inserted;
-  const Attachment& added = place->second;
-  for (const Interface& interface : added.interfaces) {
+  Attachment& added = place->second;
+  for (Interface& interface : added.interfaces) {
+    join_policy_set(added, interface);
     const PortOwner owner{&added, &interface};
     by_port_.emplace(port_of(interface), owner);
     Claims& claims = claims_[interface.intent.vpc];
@@ -42,6 +43,7 @@ void AttachmentStore::erase(const AttachmentId& id) {
   if (gone == nullptr) return;
   for (const Interface& interface : gone->interfaces) {
     by_port_.erase(port_of(interface));
+    leave_policy_set(interface);
     const auto claims = claims_.find(interface.intent.vpc);
     erase_entry(claims->second.vms, gone->vm, interface);
     for (const IpAddress& ip : interface.intent.ips) erase_entry(claims->second.ips, ip, interface);
@@ -49,6 +51,46 @@ void AttachmentStore::erase(const AttachmentId& id) {
     if (claims->second.vms.empty()) claims_.erase(claims);
   }
   attachments_.erase(id);
+}
+
+AttachmentStore::Groups AttachmentStore::groups_of(const InterfaceIntent& intent) {
+  std::vector<dataplane::PolicyGroupId> groups = intent.policy_groups;
+  std::ranges::sort(groups);
+  return {intent.vpc, std::move(groups)};
+}
+
+void AttachmentStore::join_policy_set(const Attachment& attachment, Interface& interface) {
+  if (interface.intent.policy_groups.empty()) return;
+  if (interface.policy_set == 0) interface.policy_set = find_policy_set(interface.intent);
+  if (interface.policy_set == 0) {
+    interface.policy_set = 1;
+    for (auto next = policy_sets_.begin(); next != policy_sets_.end() && next->first == interface.policy_set;
+         ++next)
+      ++interface.policy_set;
+  }
+  SharedSet& set = policy_sets_[interface.policy_set];
+  set.groups = groups_of(interface.intent);
+  set.owners.push_back({&attachment, &interface});
+  policy_set_numbers_.emplace(set.groups, interface.policy_set);
+}
+
+void AttachmentStore::leave_policy_set(const Interface& interface) {
+  const auto set = policy_sets_.find(interface.policy_set);
+  if (set == policy_sets_.end()) return;
+  std::erase_if(set->second.owners, [&](const PortOwner& owner) { return owner.interface == &interface; });
+  if (!set->second.owners.empty()) return;
+  policy_set_numbers_.erase(set->second.groups);
+  policy_sets_.erase(set);
+}
+
+std::vector<PortOwner> AttachmentStore::list_with_policy_set(std::uint32_t number) const {
+  const auto set = policy_sets_.find(number);
+  return set == policy_sets_.end() ? std::vector<PortOwner>() : set->second.owners;
+}
+
+std::uint32_t AttachmentStore::find_policy_set(const InterfaceIntent& intent) const {
+  const auto number = policy_set_numbers_.find(groups_of(intent));
+  return number == policy_set_numbers_.end() ? 0 : number->second;
 }
 
 Attachment* AttachmentStore::find(const AttachmentId& id) {

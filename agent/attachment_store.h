@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace berth::agent {
@@ -20,6 +21,8 @@ struct PortOwner {
 
 class AttachmentStore {
  public:
+  // Gives interfaces with policy groups the number of their set (Interface::policy_set): the one that the
+  // VPC's interfaces with the same groups have, or the lowest that nobody has. Those that have one keep it.
   void insert(Attachment attachment);
   void erase(const AttachmentId& id);
 
@@ -29,6 +32,10 @@ class AttachmentStore {
   // NOT_FOUND (ATTACHMENT_UNKNOWN).
   Result<Attachment> get(const AttachmentId& id) const;
   std::optional<PortOwner> find_port(dataplane::EswitchPort port) const;
+  // Interfaces with this policy set.
+  std::vector<PortOwner> list_with_policy_set(std::uint32_t number) const;
+  // The number that an interface like this one would share; 0: none yet, or it has no groups.
+  std::uint32_t find_policy_set(const InterfaceIntent& intent) const;
   std::size_t size() const { return attachments_.size(); }
 
   std::vector<Attachment> list() const;  // by id
@@ -51,11 +58,23 @@ class AttachmentStore {
     std::multimap<MacAddress, PortOwner> macs;
   };
 
+  // What makes two interfaces share a policy set.
+  using Groups = std::pair<VpcId, std::vector<dataplane::PolicyGroupId>>;
+  struct SharedSet {
+    Groups groups;
+    std::vector<PortOwner> owners;
+  };
+  static Groups groups_of(const InterfaceIntent& intent);
+  void join_policy_set(const Attachment& attachment, Interface& interface);
+  void leave_policy_set(const Interface& interface);
+
   // LIFETIME: the pointers are into attachments_, whose nodes stay where they are. Ids, intents and the
   // functions' numbers do not change while they are here.
   std::map<AttachmentId, Attachment> attachments_;
   std::map<dataplane::EswitchPort, PortOwner> by_port_;
   std::map<VpcId, Claims> claims_;
+  std::map<std::uint32_t, SharedSet> policy_sets_;
+  std::map<Groups, std::uint32_t> policy_set_numbers_;
 };
 
 }  // namespace berth::agent

@@ -10,6 +10,8 @@ std::string fingerprint(const AttachIntent& intent) {
     text +=
         fmt::format(" interface {} {} {} {} {} {} {}", one.vpc, fmt::join(one.ips, ","), one.mac,
                     one.mtu_bytes, one.rates.from_vm, one.rates.to_vm, static_cast<int>(one.network_class));
+    // Nothing where there are none: requests of before there were any are known by their text.
+    if (!one.policy_groups.empty()) text += fmt::format(" groups {}", fmt::join(one.policy_groups, ","));
   }
   return text + fmt::format(" devices {}", fmt::join(intent.devices, ","));
 }

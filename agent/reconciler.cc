@@ -101,7 +101,8 @@ Task<void> Reconciler::ensure_locked(std::vector<Scope> scopes) {
 Reconciler::Plan Reconciler::make_plan(const std::vector<Scope>& scopes, Remove strays) {
   Plan plan;
   std::vector<Rule> wanted;
-  for (const Scope& scope : scopes) {
+  for (const Scope& scope :
+       std::set<Scope>(scopes.begin(), scopes.end())) {  // several ports have one policy set
     for (Rule& rule : wanted_rules(scope)) {
       plan.scope_of.emplace(rule.key, scope);
       wanted.push_back(std::move(rule));

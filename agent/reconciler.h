@@ -29,9 +29,10 @@ struct Adoption {
 
 // Which compile_* function of dataplane/compile.h, and for what.
 struct Scope {
-  enum class Kind : std::uint8_t { kHost, kVpc, kClosed, kPort, kDelivery };
+  enum class Kind : std::uint8_t { kHost, kVpc, kPolicySet, kClosed, kPort, kDelivery };
   Kind kind = Kind::kHost;
   VpcId vpc = {};                    // kVpc
+  std::uint32_t policy_set = 0;      // kPolicySet
   dataplane::EswitchPort port = {};  // kClosed, kPort, kDelivery
   auto operator<=>(const Scope&) const = default;
 };
@@ -76,7 +77,8 @@ class Reconciler {
   // Everything that a change of this VPC, of one that it peers with, or of the underlay may touch.
   std::vector<Scope> scopes_of_vpc(const VpcId& vpc) const;
 
-  // How many rules are held, as far as is known, and how many this interface would add.
+  // How many rules are held, as far as is known, and how many this interface would add; those of its policy
+  // set only when no interface has it yet.
   std::size_t held_count() const { return held_count_ + strays_.size(); }
   std::size_t count_rules(const InterfaceIntent& intent) const;
 
@@ -119,11 +121,13 @@ class Reconciler {
   std::vector<Scope> all_scopes() const;
   // Everything that decides about one function.
   static std::vector<Scope> scopes_of_port(dataplane::EswitchPort port);
+  static std::vector<Scope> scopes_of_interface(const Interface& interface);
   Task<void> ensure_answers(dataplane::EswitchPort port);
   Task<void> ensure_all_answers(std::vector<Scope> scopes);
   Result<void> check_answers(const std::vector<dataplane::SlowPathState>& states,
                              dataplane::EswitchPort port) const;
   std::vector<dataplane::Rule> wanted_rules(const Scope& scope) const;
+  std::vector<dataplane::Rule> wanted_policy_set(std::uint32_t number) const;
   std::optional<dataplane::PortAnswers> wanted_answers(dataplane::EswitchPort port) const;
 
   dataplane::Eswitch& eswitch_;

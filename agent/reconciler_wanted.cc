@@ -13,7 +13,8 @@ LocalEndpoint endpoint_of(const Interface& interface) {
   return {.port = port_of(interface),
           .ips = interface.intent.ips,
           .mac = interface.intent.mac,
-          .rates = interface.intent.rates};
+          .rates = interface.intent.rates,
+          .policy = policy_set_of(interface)};
 }
 
 }  // namespace
@@ -24,17 +25,24 @@ std::vector<Scope> Reconciler::scopes_of_port(dataplane::EswitchPort port) {
           {.kind = Scope::Kind::kDelivery, .port = port}};
 }
 
+std::vector<Scope> Reconciler::scopes_of_interface(const Interface& interface) {
+  std::vector<Scope> scopes = scopes_of_port(port_of(interface));
+  if (interface.policy_set != 0)
+    scopes.push_back({.kind = Scope::Kind::kPolicySet, .policy_set = interface.policy_set});
+  return scopes;
+}
+
 std::vector<Scope> Reconciler::scopes_of(const Attachment& attachment) const {
   std::vector<Scope> scopes;
   for (const Interface& one : attachment.interfaces) {
-    const auto of_port = scopes_of_port(port_of(one));
-    scopes.insert(scopes.end(), of_port.begin(), of_port.end());
+    const auto of_interface = scopes_of_interface(one);
+    scopes.insert(scopes.end(), of_interface.begin(), of_interface.end());
   }
   return scopes;
 }
 
 std::vector<dataplane::HeldRule> Reconciler::rules_on_the_way(const Interface& interface) const {
-  std::vector<Scope> scopes = scopes_of_port(port_of(interface));
+  std::vector<Scope> scopes = scopes_of_interface(interface);
   scopes.push_back({.kind = Scope::Kind::kHost});
   scopes.push_back({.kind = Scope::Kind::kVpc, .vpc = interface.intent.vpc});
   std::vector<dataplane::HeldRule> rules;
@@ -59,8 +67,9 @@ std::vector<Scope> Reconciler::scopes_of_vpc(const VpcId& vpc) const {
   std::vector<Scope> scopes = {{.kind = Scope::Kind::kVpc, .vpc = vpc}};
   for (const PortOwner& owner : attachments_.list_in(vpc)) {
     if (owner.attachment->gate != Gate::kOpen) continue;
-    scopes.push_back({.kind = Scope::Kind::kPort, .port = port_of(*owner.interface)});
-    scopes.push_back({.kind = Scope::Kind::kDelivery, .port = port_of(*owner.interface)});
+    for (Scope& scope : scopes_of_interface(*owner.interface)) {
+      if (scope.kind != Scope::Kind::kClosed) scopes.push_back(std::move(scope));
+    }
   }
   return scopes;
 }
@@ -82,6 +91,7 @@ std::vector<Rule> Reconciler::wanted_rules(const Scope& scope) const {
     if (vpc == nullptr) return {};
     return dataplane::compile_vpc(*vpc, peers_of(*vpc, vpcs_.staged()), underlay_);
   }
+  if (scope.kind == Scope::Kind::kPolicySet) return wanted_policy_set(scope.policy_set);
   const auto owner = attachments_.find_port(scope.port);
   const bool is_isolated = scope.kind == Scope::Kind::kClosed && isolated_.contains(scope.port);
   if (!owner && is_isolated) return dataplane::compile_closed(scope.port);
@@ -95,12 +105,25 @@ std::vector<Rule> Reconciler::wanted_rules(const Scope& scope) const {
   return dataplane::compile_delivery(*vpc, peers_of(*vpc, vpcs_.staged()), self);
 }
 
+// As long as one of its ports is open.
+std::vector<Rule> Reconciler::wanted_policy_set(std::uint32_t number) const {
+  for (const PortOwner& owner : attachments_.list_with_policy_set(number)) {
+    const dataplane::Vpc* vpc = vpcs_.find_staged(owner.interface->intent.vpc);
+    if (owner.attachment->gate != Gate::kOpen || vpc == nullptr) continue;
+    return dataplane::compile_policy_set(*vpc, policy_set_of(*owner.interface));
+  }
+  return {};
+}
+
 std::size_t Reconciler::count_rules(const InterfaceIntent& intent) const {
   const dataplane::Vpc* vpc = vpcs_.find_staged(intent.vpc);
   if (vpc == nullptr) return 0;
-  const Interface anywhere{.intent = intent, .function = {}};  // which function makes no difference
+  // Which function and which number make no difference.
+  const bool is_new_set = !intent.policy_groups.empty() && attachments_.find_policy_set(intent) == 0;
+  const Interface anywhere{.intent = intent, .function = {}, .policy_set = is_new_set ? 1U : 0U};
   const LocalEndpoint self = endpoint_of(anywhere);
-  return dataplane::compile_closed(self.port).size() + dataplane::compile_port(*vpc, self).size() +
+  return dataplane::compile_policy_set(*vpc, self.policy).size() +
+         dataplane::compile_closed(self.port).size() + dataplane::compile_port(*vpc, self).size() +
          dataplane::compile_delivery(*vpc, peers_of(*vpc, vpcs_.staged()), self).size();
 }
 

@@ -3,6 +3,7 @@
 #include "agent/blob.h"
 #include "base/fnv.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -11,7 +12,8 @@ namespace berth::agent {
 namespace {
 
 // First in every record: other numbers are other formats.
-constexpr std::uint8_t kFormat = 2;
+constexpr std::uint8_t kFormat = 3;
+constexpr std::uint8_t kFormatWithoutGroups = 2;  // is read, too
 
 // Every error code fits a byte.
 constexpr auto kLastCode = Code::kHardwareRejected;
@@ -84,7 +86,8 @@ Gate gate_of(AttachmentState state) {
   return state == AttachmentState::kAttached ? Gate::kOpen : Gate::kClosed;
 }
 
-void write_attachment(BlobWriter& writer, const Attachment& attachment) {
+// All that the format without groups has.
+void write_first_part(BlobWriter& writer, const Attachment& attachment) {
   writer.text(attachment.id.str());
   writer.text(attachment.vm.str());
   writer.list(attachment.interfaces, [&](const Interface& one) { write_interface(writer, one); });
@@ -95,7 +98,27 @@ void write_attachment(BlobWriter& writer, const Attachment& attachment) {
   writer.optional(attachment.fault, [&](const Error& fault) { write_error(writer, fault); });
 }
 
-Attachment read_attachment(BlobReader& reader) {
+void write_groups(BlobWriter& writer, const Attachment& attachment) {
+  for (const Interface& one : attachment.interfaces) {
+    writer.list(one.intent.policy_groups,
+                [&](const dataplane::PolicyGroupId& group) { writer.text(group.str()); });
+    writer.number(one.policy_set);
+  }
+}
+
+void read_groups(BlobReader& reader, Interface& interface) {
+  auto& groups = interface.intent.policy_groups;
+  groups = reader.list<dataplane::PolicyGroupId>([&] { return read_id<dataplane::PolicyGroupId>(reader); });
+  interface.policy_set = reader.number<std::uint32_t>();
+  if (groups.empty() != (interface.policy_set == 0)) reader.fail();
+}
+
+void write_attachment(BlobWriter& writer, const Attachment& attachment) {
+  write_first_part(writer, attachment);
+  write_groups(writer, attachment);
+}
+
+Attachment read_attachment(BlobReader& reader, std::uint8_t format) {
   Attachment attachment;
   attachment.id = read_id<AttachmentId>(reader);
   attachment.vm = read_id<VmId>(reader);
@@ -107,6 +130,8 @@ Attachment read_attachment(BlobReader& reader) {
   attachment.is_unwanted = reader.number<std::uint8_t>() != 0;
   attachment.is_withdrawn = reader.number<std::uint8_t>() != 0;
   attachment.fault = reader.optional<Error>([&] { return read_error(reader); });
+  if (format == kFormatWithoutGroups) return attachment;
+  for (Interface& one : attachment.interfaces) read_groups(reader, one);
   return attachment;
 }
 
@@ -126,6 +151,12 @@ StepRecord read_step(BlobReader& reader) {
   return step;
 }
 
+std::uint8_t read_format(BlobReader& reader) {
+  const auto format = reader.number<std::uint8_t>();
+  if (format != kFormat && format != kFormatWithoutGroups) reader.fail();
+  return format;
+}
+
 template <typename Record>
 Result<Record> if_whole(const BlobReader& reader, Record record, const char* what) {
   if (reader.is_good() && reader.is_at_end()) return record;
@@ -136,7 +167,10 @@ Result<Record> if_whole(const BlobReader& reader, Record record, const char* wha
 
 std::string etag_of(const Attachment& attachment) {
   BlobWriter writer;
-  write_attachment(writer, attachment);
+  write_first_part(writer, attachment);
+  // Nothing where there are none: the etag of an attachment outlives the format.
+  const auto has_groups = [](const Interface& one) { return !one.intent.policy_groups.empty(); };
+  if (std::ranges::any_of(attachment.interfaces, has_groups)) write_groups(writer, attachment);
   return fmt::format("{:016x}", fnv1a_64(writer.take()));
 }
 
@@ -153,9 +187,9 @@ std::string format_record(const SavedAttachment& saved) {
 
 Result<SavedAttachment> parse_attachment_record(std::string_view bytes) {
   BlobReader reader(bytes);
-  if (reader.number<std::uint8_t>() != kFormat) reader.fail();
+  const std::uint8_t format = read_format(reader);
   SavedAttachment saved;
-  saved.attachment = read_attachment(reader);
+  saved.attachment = read_attachment(reader, format);
   saved.operation = read_id<OperationId>(reader);
   saved.request = read_id<RequestId>(reader);
   saved.fingerprint = reader.text();
@@ -182,7 +216,7 @@ std::string format_record(const FinishedOperation& finished) {
 
 Result<FinishedOperation> parse_operation_record(std::string_view bytes) {
   BlobReader reader(bytes);
-  if (reader.number<std::uint8_t>() != kFormat) reader.fail();
+  const std::uint8_t format = read_format(reader);
   FinishedOperation finished;
   Operation& operation = finished.operation;
   operation.id = read_id<OperationId>(reader);
@@ -194,7 +228,7 @@ Result<FinishedOperation> parse_operation_record(std::string_view bytes) {
   operation.done = true;
   operation.error = reader.optional<Error>([&] { return read_error(reader); });
   operation.total = std::chrono::microseconds(reader.number<std::uint64_t>());
-  operation.result = reader.optional<Attachment>([&] { return read_attachment(reader); });
+  operation.result = reader.optional<Attachment>([&] { return read_attachment(reader, format); });
   finished.fingerprint = reader.text();
   return if_whole(reader, std::move(finished), "an operation's record");
 }

@@ -15,9 +15,11 @@
 namespace berth::agent {
 namespace {
 
-constexpr int kSchema = 4;
+constexpr int kSchema = 5;
+// A file of this schema has rows of an older format, too: they are read as they are (records.h, vpc_blob.h).
+constexpr int kSchemaWithoutGroups = 4;
 constexpr int kSchemaWithoutBoot = 3;
-// What schema 3 has not: it is all that an upgrade adds.
+// What schema 3 has not.
 constexpr const char* kBootTable = R"(
   CREATE TABLE boot (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL) STRICT;
 )";
@@ -131,6 +133,7 @@ Result<void> StateDb::Impl::prepare() {
     return database.execute(
         fmt::format("BEGIN IMMEDIATE; PRAGMA user_version = {}; {} COMMIT", kSchema, tables));
   };
+  if (*schema == kSchemaWithoutGroups) return make("");
   if (*schema == kSchemaWithoutBoot) return make(kBootTable);
   if (*schema != 0) {
     return fail(Code::kFailedPrecondition, "STATE_VERSION",

@@ -8,7 +8,8 @@ namespace {
 using namespace dataplane;
 
 // First in every blob: other numbers are other formats.
-constexpr std::uint8_t kFormat = 1;
+constexpr std::uint8_t kFormat = 2;
+constexpr std::uint8_t kFormatWithoutGroups = 1;  // is read, too
 
 void write_policy_rule(BlobWriter& writer, const PolicyRule& rule) {
   writer.number(static_cast<std::uint8_t>(rule.direction));
@@ -34,6 +35,22 @@ PolicyRule read_policy_rule(BlobReader& reader) {
     return PortRange{first, reader.number<std::uint16_t>()};
   });
   return rule;
+}
+
+void write_policy_group(BlobWriter& writer, const PolicyGroup& group) {
+  writer.text(group.id.str());
+  writer.list(group.rules, [&](const PolicyRule& rule) { write_policy_rule(writer, rule); });
+  writer.number(group.version);
+}
+
+PolicyGroup read_policy_group(BlobReader& reader) {
+  PolicyGroup group;
+  const auto id = PolicyGroupId::parse("policy_groups", reader.text());
+  if (!id) reader.fail();
+  group.id = id.value_or(PolicyGroupId());
+  group.rules = reader.list<PolicyRule>([&] { return read_policy_rule(reader); });
+  group.version = reader.number<std::uint8_t>();
+  return group;
 }
 
 Vni read_vni(BlobReader& reader) {
@@ -102,12 +119,14 @@ std::string format_vpc_blob(const Vpc& vpc) {
   });
   write_guest_options(writer, vpc.guest_options);
   writer.number(vpc.policy_version);
+  writer.list(vpc.policy_groups, [&](const PolicyGroup& group) { write_policy_group(writer, group); });
   return writer.take();
 }
 
 Result<Vpc> parse_vpc_blob(std::string_view bytes) {
   BlobReader reader(bytes);
-  if (reader.number<std::uint8_t>() != kFormat) reader.fail();
+  const auto format = reader.number<std::uint8_t>();
+  if (format != kFormat && format != kFormatWithoutGroups) reader.fail();
   Vpc vpc;
   vpc.id = read_id(reader);
   vpc.vni = read_vni(reader);
@@ -128,6 +147,8 @@ Result<Vpc> parse_vpc_blob(std::string_view bytes) {
   });
   vpc.guest_options = read_guest_options(reader);
   vpc.policy_version = reader.number<std::uint8_t>();
+  if (format != kFormatWithoutGroups)
+    vpc.policy_groups = reader.list<PolicyGroup>([&] { return read_policy_group(reader); });
   if (reader.is_good() && reader.is_at_end()) return vpc;
   return fail(Code::kDataLoss, "STATE_CORRUPT", "a VPC's row is not what berthd writes");
 }

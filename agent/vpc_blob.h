@@ -11,7 +11,7 @@
 namespace berth::agent {
 
 std::string format_vpc_blob(const dataplane::Vpc& vpc);
-// DATA_LOSS (STATE_CORRUPT) when the bytes are not what format_vpc_blob() makes.
+// DATA_LOSS (STATE_CORRUPT) when the bytes are not what format_vpc_blob() makes, or made of schema 4.
 Result<dataplane::Vpc> parse_vpc_blob(std::string_view bytes);
 
 }  // namespace berth::agent

@@ -28,7 +28,7 @@ class VpcStore {
   std::shared_ptr<const dataplane::VpcSet> snapshot() const { return accepted_; }
 
   // `vpcs` as they would follow the accepted ones: a VPC whose policy is another one gets the next number
-  // for it (Vpc::policy_version), unchanged VPCs are shared.
+  // for it (Vpc::policy_version), and so do its groups (PolicyGroup::version); unchanged VPCs are shared.
   std::shared_ptr<const dataplane::VpcSet> number(const dataplane::VpcSet& vpcs) const;
 
   // A push that is being programmed: the reconciler compiles it, nobody else sees it until accept().

@@ -82,8 +82,7 @@ std::vector<Rule> compile_host(const Underlay& underlay) {
 std::vector<Rule> compile_vpc(const Vpc& vpc, const Peers& peers, const Underlay& underlay) {
   std::vector<Rule> rules;
   append_terminate(rules, vpc, underlay);
-  append_policy(rules, vpc, Direction::kEgress);
-  append_policy(rules, vpc, Direction::kIngress);
+  append_policy(rules, vpc, PolicySet());
   for (const Mapping& mapping : vpc.mappings) {
     append_remote(rules, vpc, underlay, {IpPrefix::host(mapping.ip), mapping.mac, mapping.vtep, vpc.vni});
   }

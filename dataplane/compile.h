@@ -4,6 +4,7 @@
 // Rules come in scopes, so that a change recompiles only what it touches:
 //   compile_host      once: the wire's entry, and the drop for VNIs that nobody here has
 //   compile_vpc       per known VPC: its VNI from the wire, its policy, mappings and routes
+//   compile_policy_set  per set of policy groups that a VM here has: the VPC's policy and theirs, as one
 //   compile_closed    per leased function, before anything else and until the very end: default drop
 //   compile_port      per attached VM: what it may send
 //   compile_delivery  per attached VM: everything that leads to it
@@ -43,6 +44,7 @@ struct LocalEndpoint {
   std::vector<IpAddress> ips;  // one or two: at most one of each family
   MacAddress mac;
   Rates rates;
+  PolicySet policy = {};
   auto operator<=>(const LocalEndpoint&) const = default;
 };
 
@@ -51,6 +53,8 @@ using Peers = std::vector<std::shared_ptr<const Vpc>>;
 
 std::vector<Rule> compile_host(const Underlay& underlay);
 std::vector<Rule> compile_vpc(const Vpc& vpc, const Peers& peers, const Underlay& underlay);
+// A set that has no number has no rules of its own. When the VPC lacks one of the groups nothing passes.
+std::vector<Rule> compile_policy_set(const Vpc& vpc, const PolicySet& set);
 std::vector<Rule> compile_closed(EswitchPort port);
 std::vector<Rule> compile_port(const Vpc& vpc, const LocalEndpoint& self);
 std::vector<Rule> compile_delivery(const Vpc& vpc, const Peers& peers, const LocalEndpoint& self);

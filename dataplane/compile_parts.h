@@ -22,12 +22,11 @@ inline Actions counted_drop() {
   return {.count = true, .fate = Drop{}};
 }
 
-// TAG index 1 of packets that this version of the VPC's policy judges; never 0.
-inline std::uint32_t policy_tag(const Vpc& vpc) {
-  return vpc.vni.value() << 8 | vpc.policy_version;
-}
+// TAG index 1 of packets that this version of the set judges; never 0. Where two versions of a set differ, at
+// least one of its parts has another version, by one: the sum of all tells them apart.
+std::uint32_t policy_tag(const Vpc& vpc, const PolicySet& set);
 
-// One direction of the VPC's policy.
-void append_policy(std::vector<Rule>& rules, const Vpc& vpc, Direction direction);
+// Both directions of a policy.
+void append_policy(std::vector<Rule>& rules, const Vpc& vpc, const PolicySet& set);
 
 }  // namespace berth::dataplane

@@ -1,8 +1,9 @@
-// A VPC's stateless policy as rules, one table a direction.
+// The stateless policies of a VPC as rules, one table a direction: its own, and those of policy sets.
 #include "dataplane/compile_parts.h"
 #include "dataplane/wire_numbers.h"
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 #include <utility>
 
@@ -27,12 +28,25 @@ bool has_family(const Vpc& vpc, IpFamily family) {
                              [&](const Subnet& subnet) { return subnet.prefix.family() == family; });
 }
 
-// In the order in which they decide: the lowest number first, deny before allow.
-std::vector<PolicyRule> in_order(const Vpc& vpc, Direction direction) {
+// Policy rules have priorities of their own between those of the table's first and last rules.
+static_assert(priority::kPolicyFirst + kMaxPolicyRulesPerVpc +
+                  kMaxPolicyGroupsPerSet * kMaxRulesPerPolicyGroup <
+              priority::kTableDefault - 1);
+
+bool has_all_groups(const Vpc& vpc, const PolicySet& set) {
+  return std::ranges::all_of(set.groups,
+                             [&](const PolicyGroupId& id) { return find_policy_group(vpc, id) != nullptr; });
+}
+
+// In the order in which they decide: the lowest number first, deny before allow, whoever says it.
+std::vector<PolicyRule> in_order(const Vpc& vpc, const PolicySet& set, Direction direction) {
   std::vector<PolicyRule> rules;
-  for (const PolicyRule& rule : vpc.policy) {
-    if (rule.direction == direction) rules.push_back(rule);
-  }
+  const auto take = [&](const std::vector<PolicyRule>& some) {
+    std::ranges::copy_if(some, std::back_inserter(rules),
+                         [&](const PolicyRule& rule) { return rule.direction == direction; });
+  };
+  take(vpc.policy);
+  for (const PolicyGroupId& id : set.groups) take(find_policy_group(vpc, id)->rules);
   std::ranges::sort(rules, {}, [](const PolicyRule& rule) {
     return std::tuple(rule.priority, rule.verdict == Verdict::kAllow, rule);
   });
@@ -50,10 +64,13 @@ constexpr std::uint8_t kHidingHeaders[] = {0, 43, 44, 51, 60, 135, 139, 140};
 
 class PolicyCompiler {
  public:
-  PolicyCompiler(std::vector<Rule>& rules, const Vpc& vpc, Direction direction)
-      : rules_(rules), vpc_(vpc), is_egress_(direction == Direction::kEgress) {
-    for (const PolicyRule& rule : in_order(vpc, direction)) append(rule);
-    append_default();
+  PolicyCompiler(std::vector<Rule>& rules, const Vpc& vpc, const PolicySet& set, Direction direction)
+      : rules_(rules), vpc_(vpc), tag_(policy_tag(vpc, set)), is_egress_(direction == Direction::kEgress) {
+    if (has_all_groups(vpc, set)) {
+      for (const PolicyRule& rule : in_order(vpc, set, direction)) append(rule);
+      append_default();
+    }
+    add({table().group, priority::kTableDefault, {.policy_tag = tag_}}, false);
   }
 
  private:
@@ -73,7 +90,7 @@ class PolicyCompiler {
 
   void append(const PolicyRule& policy, IpFamily family, const PortMask& ports) {
     const bool allow = policy.verdict == Verdict::kAllow;
-    Match match{.policy_tag = policy_tag(vpc_), .ip = family};
+    Match match{.policy_tag = tag_, .ip = family};
     (is_egress_ ? match.ip_dst : match.ip_src) = policy.remote;
     match.unfragmented = allow && fragments_may_hide_;
     if (policy.protocol) match.ip_protocol = protocol_in(family, *policy.protocol);
@@ -86,20 +103,19 @@ class PolicyCompiler {
   void deny_hiding_headers() {
     if (std::exchange(headers_may_hide_, true)) return;
     for (const std::uint8_t header : kHidingHeaders) {
-      const Match match{.policy_tag = policy_tag(vpc_), .ip = IpFamily::kV6, .ip_protocol = header};
+      const Match match{.policy_tag = tag_, .ip = IpFamily::kV6, .ip_protocol = header};
       add({table().group, priority::kPolicyFirst + rank_, match}, false);
     }
   }
 
   // No match: allow what VMs of this VPC can send at all. Anything else (a family that no subnet has, frames
-  // that are not IP) can only come out of a tunnel, and was never meant by a rule about addresses.
+  // that are not IP) can only come out of a tunnel, was never meant by a rule about addresses, and is denied.
   void append_default() {
     for (const IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
       if (!has_family(vpc_, family)) continue;
-      const Match match{.policy_tag = policy_tag(vpc_), .ip = family, .unfragmented = fragments_may_hide_};
+      const Match match{.policy_tag = tag_, .ip = family, .unfragmented = fragments_may_hide_};
       add({table().group, priority::kTableDefault - 1, match}, true);
     }
-    add({table().group, priority::kTableDefault, {.policy_tag = policy_tag(vpc_)}}, false);
   }
 
   void add(RuleKey key, bool allow) {
@@ -109,6 +125,7 @@ class PolicyCompiler {
 
   std::vector<Rule>& rules_;
   const Vpc& vpc_;
+  std::uint32_t tag_;
   bool is_egress_;
   std::uint32_t rank_ = 0;
   // A rule that denies ports has come: a later fragment has none to look at, and the first one may be
@@ -120,8 +137,27 @@ class PolicyCompiler {
 
 }  // namespace
 
-void append_policy(std::vector<Rule>& rules, const Vpc& vpc, Direction direction) {
-  PolicyCompiler(rules, vpc, direction);
+// The VPC's own policy: its VNI, and 7 bits of version. A set's: its number, a bit, and 7 bits of version.
+std::uint32_t policy_tag(const Vpc& vpc, const PolicySet& set) {
+  constexpr std::uint32_t kVersion = 0x7F;
+  constexpr std::uint32_t kIsSet = 0x80;
+  if (set.number == 0) return vpc.vni.value() << 8 | (vpc.policy_version & kVersion);
+  std::uint32_t version = vpc.policy_version;
+  for (const PolicyGroupId& id : set.groups) {
+    if (const PolicyGroup* group = find_policy_group(vpc, id)) version += group->version;
+  }
+  return set.number << 8 | kIsSet | (version & kVersion);
+}
+
+void append_policy(std::vector<Rule>& rules, const Vpc& vpc, const PolicySet& set) {
+  PolicyCompiler(rules, vpc, set, Direction::kEgress);
+  PolicyCompiler(rules, vpc, set, Direction::kIngress);
+}
+
+std::vector<Rule> compile_policy_set(const Vpc& vpc, const PolicySet& set) {
+  std::vector<Rule> rules;
+  if (set.number != 0) append_policy(rules, vpc, set);
+  return rules;
 }
 
 std::vector<PortMask> expand_port_range(PortRange range) {

@@ -108,7 +108,7 @@ class AdmitCompiler {
     return {.count = true,
             .meter = rate_limit(self_.port, Meter::Use::kFromVm, self_.rates.from_vm),
             .set_tag = vpc_.vni.value(),
-            .set_policy_tag = policy_tag(vpc_),
+            .set_policy_tag = policy_tag(vpc_, self_.policy),
             .fate = JumpTo{group::kEgressPolicy}};
   }
   Actions to_agent() const {
@@ -164,7 +164,7 @@ std::vector<Rule> compile_delivery(const Vpc& vpc, const Peers& peers, const Loc
   const Actions found{.count = true,
                       .meter = rate_limit(self.port, Meter::Use::kToVm, self.rates.to_vm),
                       .set_tag = self.port.number(),
-                      .set_policy_tag = policy_tag(vpc),
+                      .set_policy_tag = policy_tag(vpc, self.policy),
                       .fate = JumpTo{group::kIngressPolicy}};
   const Match from_wire{.source = EswitchPort::uplink(), .tag = vpc.vni.value(), .eth_dst = self.mac};
   add(Purpose::kInnerMac, {group::kInnerMac, priority::kExact, from_wire}, found);

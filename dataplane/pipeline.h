@@ -50,8 +50,10 @@
 //
 // Two tags travel with a packet. Index 0 is the VPC (its VNI), from where a packet is let in until its
 // destination is known, and the destination's port number from then on. Index 1 names the policy that
-// judges it: a new version of a VPC's policy is programmed under a new number beside the old one, and
-// packets are moved over by the rules that set the tag, so that each is judged by one version as a whole.
+// judges it, and its version: that of the VPC or, for a port in policy groups, that of the VPC and its groups
+// together, which all ports with the same groups share (ADR 9). A new version is programmed under a new
+// number beside the old one, and packets are moved over by the rules that set the tag, so that each is judged
+// by one version as a whole.
 //
 // Only the tables that a packet enters by its port name the port. All others are keyed by tags, are
 // shared by all VMs of a VPC, and cost the same however many VMs there are; so does an attach.

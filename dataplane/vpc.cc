@@ -11,6 +11,11 @@ std::optional<Subnet> find_subnet(const Vpc& vpc, const IpAddress& ip) {
   return *found;
 }
 
+const PolicyGroup* find_policy_group(const Vpc& vpc, const PolicyGroupId& id) {
+  const auto found = std::ranges::find(vpc.policy_groups, id, &PolicyGroup::id);
+  return found == vpc.policy_groups.end() ? nullptr : &*found;
+}
+
 bool is_reserved(const Subnet& subnet, const IpAddress& ip) {
   if (ip == subnet.gateway) return true;
   const unsigned bits = ip.is_v4() ? 32 : 128;

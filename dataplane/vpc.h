@@ -15,6 +15,9 @@
 
 namespace berth::dataplane {
 
+// Within its VPC.
+using PolicyGroupId = TextId<struct PolicyGroupIdTag>;
+
 struct Subnet {
   IpPrefix prefix;
   IpAddress gateway;
@@ -80,17 +83,40 @@ struct PolicyRule {
 
 constexpr std::uint16_t kMaxPolicyPriority = 9999;
 
+// Rules that are not for every VM of the VPC, but for those whose interface names the group. They are judged
+// together with the VPC's own, by the same numbers.
+struct PolicyGroup {
+  PolicyGroupId id;
+  std::vector<PolicyRule> rules;
+  std::uint8_t version = 0;  // as Vpc::policy_version, of these rules
+  auto operator<=>(const PolicyGroup&) const = default;
+};
+
+// What judges the packets of a port: the VPC's own policy and those groups of it. Ports with the same groups
+// share the set, and its rules.
+struct PolicySet {
+  // One set's of this host alone, at most kMaxPolicySet; 0: the VPC's own policy.
+  std::uint32_t number = 0;
+  std::vector<PolicyGroupId> groups;  // in the order of their ids
+  auto operator<=>(const PolicySet&) const = default;
+};
+constexpr std::uint32_t kMaxPolicySet = 0xFFFFFF;
+
 // What one controller push may hold for one VPC; more is refused by name (LIMIT_EXCEEDED).
 constexpr std::size_t kMaxSubnetsPerVpc = 64;
 // A VPC is one message: so many fit the 4 MiB that a message may have.
 constexpr std::size_t kMaxMappingsPerVpc = 65536;
 constexpr std::size_t kMaxPolicyRulesPerVpc = 1000;
+constexpr std::size_t kMaxPolicyGroupsPerVpc = 256;
+constexpr std::size_t kMaxRulesPerPolicyGroup = 500;
 constexpr std::size_t kMaxRoutesPerVpc = 1000;
 constexpr std::size_t kMaxPeeringsPerVpc = 64;
 constexpr std::size_t kMaxPrefixesPerPeering = 64;
 // A year (the least is a minute): what DHCP clients can be told to rely on.
 constexpr std::uint32_t kMinLeaseSeconds = 60;
 constexpr std::uint32_t kMaxLeaseSeconds = 365 * 86400;
+// Of one interface.
+constexpr std::size_t kMaxPolicyGroupsPerSet = 16;
 
 struct Vpc {
   VpcId id;
@@ -101,6 +127,7 @@ struct Vpc {
   std::vector<Route> routes;
   std::vector<Peering> peerings;
   GuestOptions guest_options;
+  std::vector<PolicyGroup> policy_groups;
   // Which version of the policy this is: the next one stands beside it in the eSwitch until packets have
   // moved over. Not from the controller; VpcStore counts it.
   std::uint8_t policy_version = 0;
@@ -112,6 +139,9 @@ using VpcSet = std::map<VpcId, std::shared_ptr<const Vpc>>;
 
 // The subnet that holds `ip`, or nothing.
 std::optional<Subnet> find_subnet(const Vpc& vpc, const IpAddress& ip);
+
+// nullptr when it has none of that id. LIFETIME: the VPC's.
+const PolicyGroup* find_policy_group(const Vpc& vpc, const PolicyGroupId& id);
 
 // True for addresses of the subnet that no VM may have: gateway, network, and the IPv4 broadcast address.
 bool is_reserved(const Subnet& subnet, const IpAddress& ip);

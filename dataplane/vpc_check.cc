@@ -38,6 +38,9 @@ void check_limits(const Vpc& vpc, Faults& faults) {
   check("policy rules", vpc.policy.size(), kMaxPolicyRulesPerVpc);
   check("routes", vpc.routes.size(), kMaxRoutesPerVpc);
   check("peerings", vpc.peerings.size(), kMaxPeeringsPerVpc);
+  check("policy groups", vpc.policy_groups.size(), kMaxPolicyGroupsPerVpc);
+  for (const PolicyGroup& group : vpc.policy_groups)
+    check("rules of a policy group", group.rules.size(), kMaxRulesPerPolicyGroup);
   for (const Peering& peering : vpc.peerings)
     check("peering prefixes", peering.prefixes.size(), kMaxPrefixesPerPeering);
 }
@@ -192,10 +195,10 @@ void check_guest_options(const Vpc& vpc, Faults& faults) {
 // HP-16: of the five words that a match may have, the policy and the ports take one each.
 constexpr std::uint8_t kMaxPrefixBitsWithPorts = 96;
 
-void check_policy(const Vpc& vpc, Faults& faults) {
-  for (std::size_t i = 0; i < vpc.policy.size(); ++i) {
-    const PolicyRule& rule = vpc.policy[i];
-    const std::string name = fmt::format("policy/{}", i);
+void check_policy(const std::vector<PolicyRule>& policy, const std::string& place, Faults& faults) {
+  for (std::size_t i = 0; i < policy.size(); ++i) {
+    const PolicyRule& rule = policy[i];
+    const std::string name = fmt::format("{}/{}", place, i);
     if (rule.priority > kMaxPolicyPriority) {
       faults.add(name, "PRIORITY_OUT_OF_RANGE",
                  fmt::format("{} is above {}", rule.priority, kMaxPolicyPriority));
@@ -215,6 +218,16 @@ void check_policy(const Vpc& vpc, Faults& faults) {
   }
 }
 
+void check_policy_groups(const Vpc& vpc, Faults& faults) {
+  std::set<PolicyGroupId> seen;
+  for (const PolicyGroup& group : vpc.policy_groups) {
+    const std::string name = fmt::format("policy_group/{}", group.id);
+    if (!seen.insert(group.id).second)
+      faults.add(name, "DUPLICATE", fmt::format("{} is given twice", group.id));
+    check_policy(group.rules, name, faults);
+  }
+}
+
 }  // namespace
 
 std::vector<ResourceError> check_vpc(const Vpc& vpc) {
@@ -224,7 +237,8 @@ std::vector<ResourceError> check_vpc(const Vpc& vpc) {
   if (!found.empty()) return found;  // nothing else is worth the time
   check_subnets(vpc, faults);
   check_mappings(vpc, faults);
-  check_policy(vpc, faults);
+  check_policy(vpc.policy, "policy", faults);
+  check_policy_groups(vpc, faults);
   check_routes(vpc, faults);
   check_peerings(vpc, faults);
   check_guest_options(vpc, faults);

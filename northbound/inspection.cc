@@ -135,6 +135,7 @@ Task<v1::ShowVpcsResponse> Inspection::show_vpcs() {
     summary.set_subnets(static_cast<std::uint32_t>(vpc->subnets.size()));
     summary.set_mappings(static_cast<std::uint32_t>(vpc->mappings.size()));
     summary.set_policy_rules(static_cast<std::uint32_t>(vpc->policy.size()));
+    summary.set_policy_groups(static_cast<std::uint32_t>(vpc->policy_groups.size()));
     summary.set_attachments(static_cast<std::uint32_t>(agent_.attachments().list_in(id).size()));
   }
   response.set_version(agent_.vpcs().version());

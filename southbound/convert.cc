@@ -22,10 +22,12 @@ class Converter {
     vpc.vni = take(name_, Vni::parse("vni", message_.vni()));
     for (const v1::Subnet& subnet : message_.subnets()) vpc.subnets.push_back(to_subnet(subnet));
     for (const v1::Mapping& mapping : message_.mappings()) vpc.mappings.push_back(to_mapping(mapping));
-    for (int i = 0; i < message_.policy_size(); ++i) vpc.policy.push_back(to_policy_rule(i));
+    vpc.policy = to_policy(message_.policy(), name_ + "/policy");
     for (const v1::Route& route : message_.routes()) vpc.routes.push_back(to_route(route, vpc.vni));
     for (const v1::Peering& peering : message_.peerings()) vpc.peerings.push_back(to_peering(peering));
     vpc.guest_options = to_guest_options(message_.guest_options());
+    for (const v1::PolicyGroup& group : message_.policy_groups())
+      vpc.policy_groups.push_back(to_policy_group(group));
     return vpc;
   }
 
@@ -79,9 +81,21 @@ class Converter {
     return typed;
   }
 
-  dataplane::PolicyRule to_policy_rule(int index) {
-    const v1::PolicyRule& rule = message_.policy(index);
-    const std::string name = fmt::format("{}/policy/{}", name_, index);
+  dataplane::PolicyGroup to_policy_group(const v1::PolicyGroup& group) {
+    const std::string name = fmt::format("{}/policy_group/{}", name_, group.id().substr(0, 80));
+    return {.id = take(name, dataplane::PolicyGroupId::parse("id", group.id())),
+            .rules = to_policy(group.rules(), name)};
+  }
+
+  template <typename Rules>
+  std::vector<dataplane::PolicyRule> to_policy(const Rules& rules, const std::string& place) {
+    std::vector<dataplane::PolicyRule> policy;
+    for (const v1::PolicyRule& rule : rules)
+      policy.push_back(to_policy_rule(rule, fmt::format("{}/{}", place, policy.size())));
+    return policy;
+  }
+
+  dataplane::PolicyRule to_policy_rule(const v1::PolicyRule& rule, const std::string& name) {
     const auto refuse = [&](std::string field, std::string why) {
       errors_.push_back({name, fail_field(std::move(field), "MALFORMED_POLICY", std::move(why)).error()});
     };

@@ -26,7 +26,7 @@ class Network:
     def add_vpc(self, vpc, vni, subnets):
         found = re.findall(r"subnet (\S+) gateway (\S+)", subnets)
         self.vpcs[vpc] = {"vni": int(vni), "subnet": [{"prefix": p, "gateway": g} for p, g in found],
-                          "mapping": [], "policy": [], "route": [], "peering": []}
+                          "mapping": [], "policy": [], "route": [], "peering": [], "policy_group": []}
 
     def add_place(self, name, ips, mac, vpc):
         addresses = ips.removeprefix("ip ").split(" ip ")
@@ -39,6 +39,15 @@ class Network:
 
     def add_policy(self, vpc, priority, **rule):
         self.vpcs[vpc]["policy"].append({**rule, "priority": int(priority)})
+
+    def add_group(self, vpc, group, priority=None, **rule):
+        """The group, and a rule of it."""
+        groups = self.vpcs[vpc]["policy_group"]
+        found = next((one for one in groups if one["id"] == group), None)
+        if not found:
+            groups.append(found := {"id": group, "rule": []})
+        if priority:
+            found["rule"].append({**rule, "priority": int(priority)})
 
     def add_route(self, vpc, vni=None, **route):
         self.vpcs[vpc]["route"].append({**route, "vtep": self._vtep, **({"vni": int(vni)} if vni else {})})
@@ -54,10 +63,11 @@ class Network:
         lines = []
         for name, vpc in self.vpcs.items():
             lines += ["[[vpc]]", f'id = "{name}"', f"vni = {vpc['vni']}"]
-            for table in ("subnet", "mapping", "policy", "route", "peering"):
+            for table in ("subnet", "mapping", "policy", "route", "peering", "policy_group"):
                 for entry in vpc[table]:
-                    lines.append(f"[[vpc.{table}]]")
-                    lines += [f"{key} = {toml_value(value)}" for key, value in entry.items()]
+                    lines += toml_table(f"vpc.{table}", {key: value for key, value in entry.items() if key != "rule"})
+                    for rule in entry.get("rule", ()):
+                        lines += toml_table(f"vpc.{table}.rule", rule)
         return "\n".join(lines) + "\n"
 
     def resolve(self, kind, name, vpc=None):
@@ -103,6 +113,10 @@ def group_mac(address):
     if address and family_of(address) == "ipv6" and ipaddress.ip_address(address).is_multicast:
         return "33:33:" + ":".join(f"{byte:02x}" for byte in ipaddress.ip_address(address).packed[-4:])
     return None
+
+
+def toml_table(name, entry):
+    return [f"[[{name}]]", *(f"{key} = {toml_value(value)}" for key, value in entry.items())]
 
 
 def toml_value(value):

@@ -15,6 +15,8 @@ ADDRESS = r"[0-9a-f.:]+"
 PREFIX = r"[0-9a-f.:]+/[0-9]+"
 MAC = r"[0-9a-f:]{17}"
 RATE = r"\d+(?:k|M|G)bit"
+RULE = (r"(?P<direction>ingress|egress) (?P<priority>\d+) (?P<action>allow|deny) (?P<protocol>tcp|udp|icmp|any)"
+        rf"( remote (?P<remote>{PREFIX}))?( ports (?P<ports>[\d-]+))?")
 ADDRESSES = rf"(?P<ips>ip {ADDRESS}( ip {ADDRESS})?)"
 
 # verb -> what follows it; a longer verb stands before the one it begins with.
@@ -22,14 +24,15 @@ STATEMENTS = {
     "underlay": r"(?P<family>ipv4|ipv6)",
     "vpc": rf"(?P<vpc>{NAME}) vni (?P<vni>\d+)(?P<subnets>( subnet {PREFIX} gateway {ADDRESS})+)",
     "remote": rf"(?P<name>{NAME}) {ADDRESSES} mac (?P<mac>{MAC}) in (?P<vpc>{NAME})",
-    "policy": (rf"(?P<vpc>{NAME}) (?P<direction>ingress|egress) (?P<priority>\d+) (?P<action>allow|deny) "
-               rf"(?P<protocol>tcp|udp|icmp|any)( remote (?P<remote>{PREFIX}))?( ports (?P<ports>[\d-]+))?"),
+    "policy": rf"(?P<vpc>{NAME}) {RULE}",
+    "group": rf"(?P<group>{NAME}) of (?P<vpc>{NAME})( {RULE})?",
     "route": rf"(?P<vpc>{NAME}) (?P<prefix>{PREFIX}) mac (?P<mac>{MAC})( vni (?P<vni>\d+))?",
     "peering": rf"(?P<vpc>{NAME}) with (?P<other>{NAME}) for (?P<prefixes>{PREFIX}( {PREFIX})*)",
     "port": (rf"(?P<name>{NAME}) {ADDRESSES} mac (?P<mac>{MAC}) in (?P<vpc>{NAME})( mtu (?P<mtu>\d+))?"
-             rf"( from-vm (?P<from_vm>{RATE}))?( to-vm (?P<to_vm>{RATE}))?"),
+             rf"( from-vm (?P<from_vm>{RATE}))?( to-vm (?P<to_vm>{RATE}))?"
+             rf"( groups (?P<groups>{NAME}( {NAME})*))?"),
     "detach": rf"(?P<name>{NAME})",
-    "forget": rf"(?P<table>policy|route|peering) of (?P<vpc>{NAME})",
+    "forget": rf"(?P<table>policy|group|route|peering) of (?P<vpc>{NAME})",
     "push": r"",
     "stream": rf"(?P<stream>{NAME}) (?P<name>{NAME}) (?P<frame>.+)",
     "send": rf"(?P<name>{NAME})( x (?P<count>\d+))? (?P<frame>.+)",

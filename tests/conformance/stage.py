@@ -75,6 +75,9 @@ class Stage:
     def do_policy(self, _, **words):
         self.network.add_policy(**words)
 
+    def do_group(self, _, **words):
+        self.network.add_group(**words)
+
     def do_route(self, _, **words):
         self.network.add_route(**words)
 
@@ -82,7 +85,7 @@ class Stage:
         self.network.add_peering(**words)
 
     def do_forget(self, _, table, vpc):
-        self.network.vpcs[vpc][table].clear()
+        self.network.vpcs[vpc]["policy_group" if table == "group" else table].clear()
 
     def do_push(self, _=None):
         text = self.network.toml()
@@ -100,10 +103,10 @@ class Stage:
 
     # What the VMaaS does.
 
-    def do_port(self, _, name, ips, mac, vpc, **options):
+    def do_port(self, _, name, ips, mac, vpc, groups="", **options):
         self.do_push()
         addresses = self.network.add_place(name, ips, mac, vpc)
-        done = self.agent.attach(f"vm-{name}", vpc, addresses, mac, **options)
+        done = self.agent.attach(f"vm-{name}", vpc, addresses, mac, groups=groups.split(), **options)
         if done["state"] != "DONE":
             raise Failed(f"attaching {name}: {done}")
         self.attachments[name] = done["attachment"]

@@ -51,6 +51,18 @@ std::vector<Scenario> scenarios() {
        },
        "",
        {AttachmentState::kAttached}},
+      {"policy_groups",
+       [](CrashWorld& world) {
+         agent::AttachIntent intent = CrashWorld::intent("vm-2", 6);
+         intent.interfaces[0].policy_groups = {dataplane::PolicyGroupId::trusted("web")};
+         const Operation attached = world.attach(intent);
+         EXPECT_FALSE(attached.error);
+         EXPECT_FALSE(world.detach("bye", attached.attachment).error);
+         intent.request = RequestId::trusted("again");
+         EXPECT_FALSE(world.attach(intent).error);
+       },
+       "",
+       {AttachmentState::kAttached, AttachmentState::kAttached}},
       {"attach_fails",
        [](CrashWorld& world) {
          EXPECT_EQ(attach_vm_2(world).error.value_or(Error()).reason, "TOLD_TO_FAIL");

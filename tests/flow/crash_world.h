@@ -92,11 +92,14 @@ class CrashWorld {
     state.reset();
   }
 
-  // What a host is told that has never been told anything.
+  // What a host is told that has never been told anything: VPC blue, with a policy group.
   void set_up() {
+    dataplane::Vpc blue = make_vpc("blue", 7001);
+    blue.policy_groups = {
+        {.id = dataplane::PolicyGroupId::trusted("web"),
+         .rules = {{dataplane::Direction::kIngress, 5, dataplane::Verdict::kDeny, {}, {}, {}}}}};
     run(agent->set_next_hops({{ip("192.0.2.2"), mac("02:00:00:00:ff:02")}})).value();
-    EXPECT_TRUE(
-        run(agent->push_vpcs({.vpcs = make_vpcs({make_vpc("blue", 7001)}), .version = 7})).value().empty());
+    EXPECT_TRUE(run(agent->push_vpcs({.vpcs = make_vpcs({blue}), .version = 7})).value().empty());
   }
 
   // Runs `task` to its end; `after_each` hears of every handler in between.

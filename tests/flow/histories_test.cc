@@ -155,6 +155,9 @@ class History {
     intent.request = RequestId::trusted(fmt::format("attach-{}", ++requests_));
     if (below(3) == 0)
       intent.interfaces.push_back(make_interface("blue", static_cast<std::uint8_t>(14 + vm)));
+    for (const auto& group : groups()) {
+      if (below(3) == 0) intent.interfaces.back().policy_groups.push_back(group.id);
+    }
     attaches_.emplace(intent.request, intent);
     call(intent.request, world_->agent->attach(intent));
   }
@@ -202,11 +205,25 @@ class History {
     EXPECT_TRUE(world_->run(world_->agent->operations().wait(accepted.id)));
   }
 
+  // Two, with rules that are others each time.
+  std::vector<dataplane::PolicyGroup> groups() {
+    std::vector<dataplane::PolicyGroup> both;
+    for (const char* id : {"web", "mail"}) {
+      const auto priority = static_cast<std::uint16_t>(below(3));
+      both.push_back(
+          {.id = dataplane::PolicyGroupId::trusted(id),
+           .rules = {{dataplane::Direction::kIngress, priority, dataplane::Verdict::kDeny, {}, {}, {}}}});
+    }
+    return both;
+  }
+
   void push() {
     dataplane::Vpc blue = make_vpc("blue", 7001);
     if (below(2) == 0) blue.mappings.push_back({ip("10.1.0.201"), mac("02:00:00:00:01:c9"), ip("192.0.2.2")});
     if (below(2) == 0)
       blue.policy = {{dataplane::Direction::kIngress, 5, dataplane::Verdict::kDeny, {}, {}, {}}};
+    blue.policy_groups = groups();
+    if (accepted_version_ != 0 && below(4) == 0) blue.policy_groups.pop_back();  // refused, if it is in use
     const auto vpcs = make_vpcs({blue});
     const std::uint64_t version = ++version_;
     const auto send = [](History& self, std::shared_ptr<const dataplane::VpcSet> set,

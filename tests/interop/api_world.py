@@ -136,14 +136,42 @@ class ApiCase(unittest.TestCase):
         return outgoing.put, incoming
 
     @classmethod
-    def push_vpcs(cls, send, version):
+    def push_vpcs(cls, send, version, **shape):
         message = cls.south.ControllerMessage
         send(message(snapshot_begin=cls.south.SnapshotBegin(version=version)))
         for name, vni, prefix, gateway in VPCS:
             vpc = cls.south.Vpc(id=name, vni=vni)
             vpc.subnets.add(prefix=prefix, gateway=gateway)
+            cls.shape(vpc, **shape)
             send(message(vpc=vpc))
         send(message(snapshot_end=cls.south.SnapshotEnd()))
+
+    @classmethod
+    def shape(cls, vpc, groups=()):
+        """What a test wants of blue, beside its subnet: `groups` has ids, each denies TCP to port 25."""
+        rule = cls.south.PolicyRule
+        for group in groups if vpc.id == "blue" else ():
+            vpc.policy_groups.add(id=group, rules=[rule(direction=rule.EGRESS, action=rule.DENY, protocol=rule.TCP,
+                                                        port_first=25, port_last=25)])
+
+    @contextmanager
+    def vpcs(self, **shape):
+        """A controller pushes such VPCs (see shape()); yields a function that pushes others. In the end they are
+        as they were."""
+        self.assertEqual(self.pushed(**shape), [])
+        yield self.pushed
+        self.assertEqual(self.pushed(), [])
+
+    def pushed(self, **shape):
+        """In a session of its own: the errors of the answer, as (resource, reason)."""
+        send, incoming = self.controller()
+        try:
+            send(self.south.ControllerMessage(hello=self.south.Hello(controller="python", election_id=9)))
+            self.push_vpcs(send, next(incoming).hello_ack.accepted_version + 1, **shape)
+            answer = next(one for one in incoming if one.HasField("ack") or one.HasField("nack"))
+            return [(error.resource, error.reason) for error in answer.nack.errors]
+        finally:
+            send(None)
 
     # --- intents ---
 

@@ -113,6 +113,57 @@ class SeveralInterfaces(ApiCase):
             self.call("AttachVm", intent, self.north.Operation)
 
 
+class PolicyGroups(ApiCase):
+    def ended(self, intent):
+        operation = self.wait(self.attach(intent))
+        self.assertFalse(operation.HasField("error"), operation.error)
+        return operation
+
+    def grouped(self, vm, ip, *groups, **more):
+        intent = self.intent(vm, ip, **more)
+        intent.interfaces[0].policy_groups.extend(groups)
+        return intent
+
+    def explained(self, attachment, packet):
+        return self.agent.ask("operator", "explain", attachment, "--packet", packet)[-1]["end"]
+
+    def test_a_whole_life(self):
+        with self.vpcs(groups=["web", "mail"]) as push:
+            plain = self.ended(self.intent("vm-1", "10.1.0.5")).attachment
+            before = len(self.agent.rules())
+            first = self.ended(self.grouped("vm-2", "10.1.0.6", "web", "mail")).attachment
+            with_set = len(self.agent.rules())
+            second = self.ended(self.grouped("vm-3", "10.1.0.7", "mail", "web")).attachment
+            self.assertLess(len(self.agent.rules()) - with_set, with_set - before, "the set is shared")
+            self.assertEqual(list(self.get(second).interfaces[0].interface.policy_groups), ["mail", "web"])
+            self.assertIn("delivered to vf", self.explained(plain, "ipv4 > 10.1.0.6 / tcp 1 > 25"))
+            self.assertIn("egress-policy-drop", self.explained(first, "ipv4 > 10.1.0.5 / tcp 1 > 25"))
+            self.assertEqual(push(groups=["web"]), [("vpc/blue/policy_group/mail", "POLICY_GROUP_IN_USE")] * 2)
+            etag = self.get(second).etag
+            rules = sorted(rule["testpmd"] for rule in self.agent.rules())
+            self.restart_berthd()
+            self.assertEqual(sorted(rule["testpmd"] for rule in self.agent.rules()), rules)
+            self.assertEqual(self.get(second).etag, etag)
+            self.assertIn("egress-policy-drop", self.explained(second, "ipv4 > 10.1.0.5 / tcp 1 > 25"))
+            for attachment in (first, second, plain):
+                self.assertFalse(self.wait(self.detach(attachment)).HasField("error"))
+
+    def test_refusals(self):
+        with self.vpcs(groups=["web"]):
+            for groups, reason in ((["web", "web"], "POLICY_GROUP_TWICE"),
+                                   ([f"g-{n}" for n in range(17)], "TOO_MANY_POLICY_GROUPS"), (["a b"], "MALFORMED_ID")):
+                with self.subTest(reason), self.refused("INVALID_ARGUMENT", reason, ["interfaces[0].policy_groups"]):
+                    self.call("AttachVm", self.grouped("vm-1", "10.1.0.5", *groups), self.north.Operation)
+            for validate_only in (False, True):
+                with self.refused("NOT_FOUND", "POLICY_GROUP_UNKNOWN"):
+                    self.call("AttachVm", self.grouped("vm-1", "10.1.0.5", "mail", validate_only=validate_only),
+                              self.north.Operation)
+            operation = self.ended(self.grouped("vm-1", "10.1.0.5", "web", request_id="r-grouped"))
+            with self.refused("INVALID_ARGUMENT", "REQUEST_ID_REUSED", ["request_id"]):
+                self.call("AttachVm", self.intent("vm-1", "10.1.0.5", request_id="r-grouped"), self.north.Operation)
+            self.wait(self.detach(operation.attachment))
+
+
 class ValidateOnly(ApiCase):
     def test_tells_what_would_be_and_does_nothing(self):
         before = self.capacity()

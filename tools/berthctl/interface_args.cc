@@ -11,7 +11,8 @@ namespace {
 std::unexpected<Error> not_understood(std::string_view part) {
   return fail(
       Code::kInvalidArgument, "MALFORMED_INTERFACE",
-      fmt::format("\"{}\" is none of vpc=, ip=, mac=, mtu=, class=, max-rate-from-vm=, max-rate-to-vm=",
+      fmt::format("\"{}\" is none of vpc=, ip=, mac=, mtu=, class=, policy-group=, max-rate-from-vm=, "
+                  "max-rate-to-vm=",
                   part));
 }
 
@@ -38,6 +39,8 @@ bool parse_part(std::string_view name, std::string_view value, InterfaceArgs& ar
     args.vpc = value;
   } else if (name == "ip") {
     args.ips.emplace_back(value);
+  } else if (name == "policy-group") {
+    args.policy_groups.emplace_back(value);
   } else if (name == "mac") {
     args.mac = value;
   } else if (name == "mtu") {

@@ -1,5 +1,6 @@
 // An interface as it is typed: "vpc=blue,ip=10.1.0.5,ip=2001:db8::5,mac=02:00:00:00:01:05,mtu=1400,
-// class=storage,max-rate-from-vm=500Mbit,max-rate-to-vm=1Gbit". What the agent checks is not checked here.
+// class=storage,policy-group=web,max-rate-from-vm=500Mbit,max-rate-to-vm=1Gbit". What the agent checks is not
+// checked here.
 #pragma once
 
 #include "base/error.h"
@@ -15,7 +16,7 @@ namespace berth::ctl {
 
 struct InterfaceArgs {
   std::string vpc, mac;
-  std::vector<std::string> ips;
+  std::vector<std::string> ips, policy_groups;
   std::uint32_t mtu_bytes = 0;
   std::uint64_t max_rate_from_vm = 0;  // bits per second
   std::uint64_t max_rate_to_vm = 0;

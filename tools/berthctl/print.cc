@@ -96,6 +96,10 @@ std::vector<std::string> ips_of(const v1::Interface& interface) {
   return {interface.ips().begin(), interface.ips().end()};
 }
 
+std::vector<std::string> groups_of(const v1::Interface& interface) {
+  return {interface.policy_groups().begin(), interface.policy_groups().end()};
+}
+
 json::object to_json(const v1::AttachedInterface& attached) {
   const v1::Interface& interface = attached.interface();
   json::object object{{"vpc", interface.vpc()},
@@ -104,7 +108,8 @@ json::object to_json(const v1::AttachedInterface& attached) {
                       {"mtu_bytes", interface.mtu_bytes()},
                       {"max_rate_from_vm", interface.max_rate_from_vm()},
                       {"max_rate_to_vm", interface.max_rate_to_vm()},
-                      {"network_class", v1::NetworkClass_Name(interface.network_class())}};
+                      {"network_class", v1::NetworkClass_Name(interface.network_class())},
+                      {"policy_groups", json::value_from(groups_of(interface))}};
   if (attached.has_port()) object["port"] = to_json(attached.port());
   if (attached.has_counters()) object["counters"] = to_json(attached.counters());
   return object;
@@ -166,6 +171,8 @@ void print_interface(const v1::AttachedInterface& one) {
   fmt::print("  vpc  {}\n  ip   {}  mac {}  mtu {}\n  port {} {}\n", interface.vpc(),
              fmt::join(ips_of(interface), " "), interface.mac(), interface.mtu_bytes(), one.port().function(),
              place_of(one.port()));
+  if (!interface.policy_groups().empty())
+    fmt::print("  policy groups {}\n", fmt::join(groups_of(interface), " "));
   const auto& start = one.port().start_arguments();
   if (!start.qemu().empty()) fmt::print("  qemu {}\n", fmt::join(start.qemu(), " "));
   const v1::Counters& counters = one.counters();
@@ -325,17 +332,18 @@ void print_vpcs(const v1::ShowVpcsResponse& vpcs, Format format) {
                                    {"subnets", vpc.subnets()},
                                    {"mappings", vpc.mappings()},
                                    {"policy_rules", vpc.policy_rules()},
+                                   {"policy_groups", vpc.policy_groups()},
                                    {"attachments", vpc.attachments()}});
     }
     return print_line(
         json::object{{"synced", vpcs.synced()}, {"version", vpcs.version()}, {"vpcs", std::move(array)}});
   }
   if (!vpcs.synced()) fmt::print("no controller has finished a snapshot yet\n");
-  fmt::print("{:<20} {:>9} {:>8} {:>9} {:>7} {:>12}\n", "vpc", "vni", "subnets", "mappings", "policy",
-             "attachments");
+  fmt::print("{:<20} {:>9} {:>8} {:>9} {:>7} {:>7} {:>12}\n", "vpc", "vni", "subnets", "mappings", "policy",
+             "groups", "attachments");
   for (const v1::VpcSummary& vpc : vpcs.vpcs()) {
-    fmt::print("{:<20} {:>9} {:>8} {:>9} {:>7} {:>12}\n", vpc.id(), vpc.vni(), vpc.subnets(), vpc.mappings(),
-               vpc.policy_rules(), vpc.attachments());
+    fmt::print("{:<20} {:>9} {:>8} {:>9} {:>7} {:>7} {:>12}\n", vpc.id(), vpc.vni(), vpc.subnets(),
+               vpc.mappings(), vpc.policy_rules(), vpc.policy_groups(), vpc.attachments());
   }
 }
 

@@ -86,6 +86,12 @@ void read_policy_rule(const toml::value& table, PolicyRule& rule) {
   if (table.contains("ports")) read_ports(table, rule);
 }
 
+void read_policy_group(const toml::value& table, southbound::v1::PolicyGroup& group) {
+  check_keys(table, {"id", "rule"});
+  group.set_id(text(table, "id"));
+  for (const toml::value& rule : tables(table, "rule")) read_policy_rule(rule, *group.add_rules());
+}
+
 void read_route(const toml::value& table, southbound::v1::Route& route) {
   check_keys(table, {"prefix", "vtep", "mac", "vni"});
   route.set_prefix(text(table, "prefix"));
@@ -107,7 +113,8 @@ void read_guest_options(const toml::value& table, southbound::v1::GuestOptions& 
 }
 
 Vpc read_vpc(const toml::value& table) {
-  check_keys(table, {"id", "vni", "subnet", "mapping", "policy", "route", "peering", "guest_options"});
+  check_keys(table, {"id", "vni", "subnet", "mapping", "policy", "policy_group", "route", "peering",
+                     "guest_options"});
   Vpc vpc;
   vpc.set_id(text(table, "id"));
   vpc.set_vni(number(table, "vni"));
@@ -125,6 +132,8 @@ Vpc read_vpc(const toml::value& table) {
     added.set_vtep(text(mapping, "vtep"));
   }
   for (const toml::value& rule : tables(table, "policy")) read_policy_rule(rule, *vpc.add_policy());
+  for (const toml::value& group : tables(table, "policy_group"))
+    read_policy_group(group, *vpc.add_policy_groups());
   for (const toml::value& route : tables(table, "route")) read_route(route, *vpc.add_routes());
   for (const toml::value& peering : tables(table, "peering")) {
     check_keys(peering, {"vpc", "prefixes"});

@@ -143,11 +143,12 @@ class Agent:
         path.write_text(text)
         return self.call("controller", "vpc", "push", path)
 
-    def attach(self, vm, vpc, addresses, mac, mtu=None, from_vm=None, to_vm=None):
+    def attach(self, vm, vpc, addresses, mac, mtu=None, from_vm=None, to_vm=None, groups=()):
         """`addresses`: one, or a list with one of each family. `from_vm` and `to_vm`: rates like "10Mbit"."""
         addresses = [addresses] if isinstance(addresses, str) else addresses
         options = {"--mtu": mtu, "--max-rate-from-vm": from_vm, "--max-rate-to-vm": to_vm}
         words = [word for address in addresses for word in ("--ip", address)]
+        words += [word for group in groups for word in ("--policy-group", group)]
         words += [word for option, value in options.items() if value is not None for word in (option, value)]
         return self.ask("vmaas", "attach", "--vm", vm, "--vpc", vpc, "--mac", mac, *words)[-1]
 

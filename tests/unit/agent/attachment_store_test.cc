@@ -44,6 +44,45 @@ TEST_F(AttachmentStoreTest, FindsByPortAndByVpcInOrderOfPorts) {
   EXPECT_EQ(ids(store.list_in(VpcId::trusted("blue"))), (Ids{"att-a"}));
 }
 
+// Numbers of policy sets, of interfaces with such groups.
+TEST_F(AttachmentStoreTest, InterfacesWithTheSameGroupsShareASet) {
+  const auto insert = [&](std::uint8_t number, const std::string& vpc,
+                          const std::vector<std::string>& groups) {
+    Attachment attachment = make(fmt::format("att-{}", number), vpc, number);
+    for (const std::string& group : groups)
+      attachment.interfaces[0].intent.policy_groups.push_back(dataplane::PolicyGroupId::trusted(group));
+    store.insert(attachment);
+    return store.find(attachment.id)->interfaces[0].policy_set;
+  };
+  const auto erase = [&](int number) { store.erase(AttachmentId::trusted(fmt::format("att-{}", number))); };
+  EXPECT_EQ(insert(10, "blue", {}), 0U);
+  EXPECT_EQ(insert(11, "blue", {"a", "b"}), 1U);
+  EXPECT_EQ(insert(12, "blue", {"b", "a"}), 1U);
+  EXPECT_EQ(insert(13, "blue", {"a"}), 2U);
+  EXPECT_EQ(insert(14, "red", {"a", "b"}), 3U) << "those of another VPC are others";
+  EXPECT_EQ(ids(store.list_with_policy_set(1)), (Ids{"att-11", "att-12"}));
+  erase(11);
+  EXPECT_EQ(insert(15, "blue", {"c"}), 4U);
+  EXPECT_EQ(ids(store.list_with_policy_set(1)), (Ids{"att-12"}));
+  erase(12);
+  EXPECT_TRUE(store.list_with_policy_set(1).empty());
+  EXPECT_EQ(insert(16, "blue", {"b", "a"}), 1U) << "a number that nobody has";
+  EXPECT_EQ(store.find_policy_set(store.find(AttachmentId::trusted("att-16"))->interfaces[0].intent), 1U);
+}
+
+// As they come from the disk, in any order: their rules are in the eSwitch under these numbers.
+TEST_F(AttachmentStoreTest, AnInterfaceKeepsTheSetThatItHas) {
+  Attachment saved = make("att-s", "blue", 5);
+  saved.interfaces[0].intent.policy_groups = {dataplane::PolicyGroupId::trusted("a")};
+  Attachment added = saved;
+  saved.interfaces[0].policy_set = 7;
+  store.insert(saved);
+  added.id = AttachmentId::trusted("att-t");
+  added.interfaces[0].function.index = 6;
+  store.insert(added);
+  EXPECT_EQ(ids(store.list_with_policy_set(7)), (Ids{"att-s", "att-t"}));
+}
+
 TEST_F(AttachmentStoreTest, EveryInterfaceHasItsPortAndItsPlaceInItsVpc) {
   Attachment several = make("att-s", "blue", 5);
   several.interfaces.push_back(make_port("blue", 6));

@@ -1,6 +1,7 @@
 #include "agent/records.h"
 
 #include "tests/fakes/whole_host.h"
+#include "tests/unit/agent/schema_4.h"
 
 #include <gtest/gtest.h>
 
@@ -10,8 +11,8 @@ namespace {
 using testing::ip;
 using testing::mac;
 
-// Every field has a value that it does not have by default.
-Attachment attachment() {
+// Every field has a value that it does not have by default, but for policy groups.
+Attachment attachment_without_groups() {
   return {.id = AttachmentId::trusted("att-1"),
           .vm = VmId::trusted("vm-1"),
           .interfaces = {{.intent = {.vpc = VpcId::trusted("blue"),
@@ -37,6 +38,14 @@ Attachment attachment() {
           .fault = Error{Code::kUnavailable, "the guest has not let go", "STILL_CONNECTED"}};
 }
 
+Attachment attachment() {
+  Attachment with_groups = attachment_without_groups();
+  with_groups.interfaces[0].intent.policy_groups = {dataplane::PolicyGroupId::trusted("web"),
+                                                    dataplane::PolicyGroupId::trusted("all")};
+  with_groups.interfaces[0].policy_set = 70000;
+  return with_groups;
+}
+
 void expect_same(const Attachment& found, const Attachment& wanted) {
   EXPECT_EQ(found.id, wanted.id);
   EXPECT_EQ(found.vm, wanted.vm);
@@ -49,6 +58,7 @@ void expect_same(const Attachment& found, const Attachment& wanted) {
   ASSERT_EQ(found.interfaces.size(), wanted.interfaces.size());
   for (std::size_t i = 0; i < found.interfaces.size(); ++i) {
     EXPECT_EQ(found.interfaces[i].intent, wanted.interfaces[i].intent);
+    EXPECT_EQ(found.interfaces[i].policy_set, wanted.interfaces[i].policy_set);
     const host::Function& function = found.interfaces[i].function;
     const host::Function& wanted_one = wanted.interfaces[i].function;
     EXPECT_EQ(function.index, wanted_one.index);
@@ -144,6 +154,33 @@ TEST(Records, AnOperationIsReadAsItWasWritten) {
   ASSERT_TRUE(operation.result);
   expect_same(*operation.result, *wanted.operation.result);
   EXPECT_EQ(found->fingerprint, wanted.fingerprint);
+}
+
+TEST(Records, ThoseOfSchema4AreRead) {
+  const auto attachment = parse_attachment_record(schema_4::bytes_of(schema_4::kAttachment));
+  ASSERT_TRUE(attachment) << attachment.error().message;
+  expect_same(attachment->attachment, attachment_without_groups());
+  EXPECT_EQ(attachment->traceparent, saved_attachment().traceparent);
+  const auto operation = parse_operation_record(schema_4::bytes_of(schema_4::kOperation));
+  ASSERT_TRUE(operation) << operation.error().message;
+  ASSERT_TRUE(operation->operation.result);
+  expect_same(*operation->operation.result, attachment_without_groups());
+  EXPECT_EQ(operation->fingerprint, "what was asked");
+}
+
+TEST(Records, AnEtagIsThatOfSchema4AsLongAsThereIsNothingNewInIt) {
+  EXPECT_EQ(etag_of(attachment_without_groups()), schema_4::kEtag);
+  Attachment other = attachment();
+  EXPECT_NE(etag_of(other), schema_4::kEtag);
+  const std::string before = etag_of(other);
+  other.interfaces[0].intent.policy_groups.pop_back();
+  EXPECT_NE(etag_of(other), before);
+}
+
+TEST(Records, AnInterfaceHasASetWhenItHasGroups) {
+  SavedAttachment saved = saved_attachment();
+  saved.attachment.interfaces[0].policy_set = 0;
+  EXPECT_EQ(parse_attachment_record(format_record(saved)).error().reason, "STATE_CORRUPT");
 }
 
 TEST(Records, EveryCutIsNoticed) {

@@ -5,6 +5,7 @@
 #include "tests/fakes/run_task.h"
 #include "tests/fakes/test_folder.h"
 #include "tests/fakes/whole_host.h"
+#include "tests/unit/agent/schema_4.h"
 
 #include <fstream>
 #include <iterator>
@@ -140,6 +141,33 @@ TEST_F(StateDbTest, TheSchemaBeforeBootsIsTakenOver) {
   EXPECT_EQ(StateDb::open(folder)->load()->boot, "boot-1");
 }
 
+TEST_F(StateDbTest, TheSchemaBeforePolicyGroupsIsTakenOverWithItsRows) {
+  {
+    auto db = StateDb::open(folder).value();
+    EXPECT_TRUE(run(db.save_boot("boot-1", {})));
+  }
+  {
+    auto file = SqliteDatabase::open(folder / "state.db").value();
+    ASSERT_TRUE(file.execute("PRAGMA user_version = 4"));
+    const auto put = [&](std::string_view sql, std::string_view hex) {
+      return file.prepare(sql)->bind_record(schema_4::bytes_of(hex)).run().has_value();
+    };
+    ASSERT_TRUE(put("INSERT INTO attachments VALUES ('att-1', ?1)", schema_4::kAttachment));
+    ASSERT_TRUE(put("INSERT INTO operations VALUES (1, 'op-1', 'req-2', 0, ?1)", schema_4::kOperation));
+    ASSERT_TRUE(put("INSERT INTO vpcs VALUES ('blue', ?1)", schema_4::kVpc));
+  }
+  for (int i = 0; i < 2; ++i) {
+    const auto state = StateDb::open(folder)->load();
+    ASSERT_TRUE(state) << state.error().message;
+    EXPECT_EQ(state->boot, "boot-1");
+    ASSERT_EQ(state->attachments.size(), 1U);
+    EXPECT_EQ(state->attachments[0].attachment.interfaces[1].intent.vpc.str(), "green");
+    EXPECT_EQ(state->operations.size(), 1U);
+    EXPECT_EQ(state->vpcs.at(VpcId::trusted("blue"))->policy_version, 9);
+  }
+  EXPECT_EQ(SqliteDatabase::open(folder / "state.db")->query_integer("PRAGMA user_version"), 5);
+}
+
 TEST_F(StateDbTest, ASchemaOfALaterBerthdIsRefused) {
   {
     EXPECT_TRUE(StateDb::open(folder));
@@ -221,8 +249,17 @@ TEST_F(StateDbTest, AFolderThatCannotBeMadeIsNamed) {
   EXPECT_NE(opened.error().message.find(folder.string()), std::string::npos);
 }
 
+TEST(VpcBlob, OneOfSchema4IsRead) {
+  auto wanted = testing::make_vpc("blue", 7001);
+  wanted.policy = {testing::make_vpc_with_policy().policy[0]};
+  wanted.policy_version = 9;
+  EXPECT_EQ(parse_vpc_blob(schema_4::bytes_of(schema_4::kVpc)), wanted);
+}
+
 TEST(VpcBlob, EveryCutIsNoticed) {
-  const auto vpc = testing::make_vpc_with_policy();
+  auto vpc = testing::make_vpc_with_policy();
+  vpc.policy_groups = {{.id = dataplane::PolicyGroupId::trusted("web"), .rules = vpc.policy, .version = 200},
+                       {.id = dataplane::PolicyGroupId::trusted("empty"), .rules = {}}};
   const std::string blob = format_vpc_blob(vpc);
   EXPECT_EQ(parse_vpc_blob(blob).value(), vpc);
   for (std::size_t size = 0; size < blob.size(); ++size)

@@ -41,5 +41,36 @@ TEST(VpcStore, MappingsAreThoseOfTheLastAcceptedPush) {
   EXPECT_EQ(store.mappings_of(blue).find({}, second.mac), std::vector{second});
 }
 
+TEST(VpcStore, APolicyAndAGroupGetTheNextNumberWhenTheyAreOthers) {
+  asio::io_context io;
+  VpcStore store(io.get_executor());
+  auto vpc = testing::make_vpc_with_policy();
+  const auto group = [&](const char* id) {
+    return dataplane::PolicyGroup{.id = dataplane::PolicyGroupId::trusted(id), .rules = vpc.policy};
+  };
+  vpc.policy_groups = {group("a"), group("b")};
+  const auto push = [&] {
+    dataplane::Vpc told = vpc;  // a controller knows no versions
+    dataplane::VpcSet set{{vpc.id, std::make_shared<const dataplane::Vpc>(std::move(told))}};
+    store.stage(store.number(set));
+    store.accept(store.version() + 1);
+    const dataplane::Vpc& now = *store.find(vpc.id);
+    std::vector<int> versions = {now.policy_version};
+    for (const auto& one : now.policy_groups) versions.push_back(one.version);
+    return versions;
+  };
+  using Versions = std::vector<int>;
+  EXPECT_EQ(push(), (Versions{0, 0, 0}));
+  vpc.policy_groups[1].rules.pop_back();
+  EXPECT_EQ(push(), (Versions{0, 0, 1}));
+  vpc.policy.pop_back();
+  std::swap(vpc.policy_groups[0], vpc.policy_groups[1]);
+  EXPECT_EQ(push(), (Versions{1, 1, 0})) << "known by their ids";
+  vpc.policy_groups.push_back(group("c"));
+  EXPECT_EQ(push(), (Versions{1, 1, 0, 0}));
+  vpc.subnets.pop_back();
+  EXPECT_EQ(push(), (Versions{2, 1, 0, 0})) << "for another family";
+}
+
 }  // namespace
 }  // namespace berth::agent

@@ -74,6 +74,23 @@ INSTANTIATE_TEST_SUITE_P(
               "vpc/blue/policy/0", "MALFORMED_PORTS"},
         Fault{"TooManyPolicyRules", [](Vpc& v) { v.policy.resize(kMaxPolicyRulesPerVpc + 1); }, "vpc/blue",
               "LIMIT_EXCEEDED"},
+        Fault{"GroupTwice",
+              [](Vpc& v) { v.policy_groups.assign(2, {.id = PolicyGroupId::trusted("web"), .rules = {}}); },
+              "vpc/blue/policy_group/web", "DUPLICATE"},
+        Fault{"BadRuleOfAGroup",
+              [](Vpc& v) {
+                v.policy_groups = {
+                    {.id = PolicyGroupId::trusted("web"), .rules = {{}, {.ports = PortRange{}}}}};
+              },
+              "vpc/blue/policy_group/web/1", "PORTS_WITHOUT_PROTOCOL"},
+        Fault{"TooManyGroups", [](Vpc& v) { v.policy_groups.resize(kMaxPolicyGroupsPerVpc + 1); }, "vpc/blue",
+              "LIMIT_EXCEEDED"},
+        Fault{"TooManyRulesOfAGroup",
+              [](Vpc& v) {
+                v.policy_groups = {{.id = PolicyGroupId::trusted("web"),
+                                    .rules = std::vector<PolicyRule>(kMaxRulesPerPolicyGroup + 1)}};
+              },
+              "vpc/blue", "LIMIT_EXCEEDED"},
         Fault{"RouteTwice",
               [](Vpc& v) {
                 v.routes.assign(2, {prefix("0.0.0.0/0"), ip("192.0.2.2"), mac("02:00:00:00:00:fe"), v.vni});

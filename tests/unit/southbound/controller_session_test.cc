@@ -68,6 +68,24 @@ TEST_F(Session, ASnapshotIsPushedWhenItEnds) {
   EXPECT_EQ(session.finish_push(*step.push, {}).ack().version(), 9U);
 }
 
+TEST_F(Session, EveryBadPartOfAPolicyGroupIsNamed) {
+  v1::Vpc vpc = good_vpc("blue", 7001);
+  v1::PolicyGroup& group = *vpc.add_policy_groups();
+  group.set_id("web");
+  v1::PolicyRule& good = *group.add_rules();
+  good.set_direction(v1::PolicyRule::INGRESS);
+  good.set_action(v1::PolicyRule::DENY);
+  *group.add_rules() = good;
+  group.mutable_rules(1)->set_remote("10.1.0.0");
+  vpc.add_policy_groups()->set_id("not an id");
+  const v1::Nack nack = refuse(vpc);
+  ASSERT_EQ(nack.errors_size(), 2);
+  EXPECT_EQ(nack.errors(0).resource(), "vpc/blue/policy_group/web/1");
+  EXPECT_EQ(nack.errors(0).reason(), "MALFORMED_PREFIX");
+  EXPECT_EQ(nack.errors(1).resource(), "vpc/blue/policy_group/not an id");
+  EXPECT_EQ(nack.errors(1).reason(), "MALFORMED_ID");
+}
+
 TEST_F(Session, ADeltaKeepsWhatItDoesNotName) {
   ControllerSession session(election);
   take(session, hello("sdn", 1));
