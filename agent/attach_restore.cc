@@ -1,5 +1,6 @@
 // The attach workflow after a reboot of the host: what was attached is attached again, on the functions that
-// it has, with nobody asking. docs/host.md says what the VMaaS sees of it.
+// it has, with nobody asking. docs/host.md says what the VMaaS sees of it. And the steps that every attach
+// of a former process takes first.
 #include "agent/attach_workflow.h"
 #include "agent/device_steps.h"
 #include "agent/interface_steps.h"
@@ -28,10 +29,10 @@ std::vector<Interface> without_sockets(const std::vector<Interface>& interfaces)
 // one. There is no probe: a VM that runs already would send in between.
 struct RestoreSteps {
   static constexpr std::array<Step<AttachWorkflow>, 9> kAll = {{
-      {"allow", &AttachWorkflow::allow},      // the devices are still no others', and not the host's
-      {"close", &AttachWorkflow::close},      // default drop
-      {"unplug", &AttachWorkflow::unplug},    // a VM that got it from an earlier attempt has lost it
-      {"program", &AttachWorkflow::program},  // from here on as in an attach
+      {"allow", &AttachWorkflow::allow},          // the devices are still no others', and not the host's
+      {"close", &AttachWorkflow::close},          // default drop
+      {"unplug", &AttachWorkflow::unplug_again},  // a VM that got it from an earlier attempt has lost it
+      {"program", &AttachWorkflow::program},      // from here on as in an attach
       {"prepare", &AttachWorkflow::prepare_again},
       {"expose", &AttachWorkflow::expose},
       {"bind", &AttachWorkflow::bind},
@@ -92,6 +93,26 @@ Task<StepOutcome> AttachWorkflow::allow() {
 }
 
 Task<StepOutcome> AttachWorkflow::unplug() {
+  const auto devices = co_await unplug_devices(services_.passthrough, attachment());
+  if (!devices) co_return devices;
+  const auto functions = co_await for_each_interface(attachment().interfaces, [this](const Interface& one) {
+    return services_.driver.unplug(one.function, intent_.vm);
+  });
+  if (!functions) co_return functions;
+  co_return both(*functions, *devices);
+}
+
+Task<StepOutcome> AttachWorkflow::unbind() {
+  const auto devices = co_await unbind_devices(services_.passthrough, attachment());
+  if (!devices) co_return devices;
+  const auto functions = co_await for_each_interface(attachment().interfaces, [this](const Interface& one) {
+    return services_.driver.unbind(one.function);
+  });
+  if (!functions) co_return functions;
+  co_return both(*functions, *devices);
+}
+
+Task<StepOutcome> AttachWorkflow::unplug_again() {
   const auto devices = co_await unplug_devices(services_.passthrough, attachment());
   if (!devices) co_return devices;
   co_return co_await for_each_interface(

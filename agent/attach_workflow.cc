@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <utility>
 
 namespace berth::agent {
@@ -35,6 +36,24 @@ struct AttachSteps {
   }};
 };
 
+// An attach that a former process of ours has begun. How far it came nobody knows: the VM may have everything
+// already. So it begins at nothing, as the undo does, and then goes the same way.
+struct ResumeSteps {
+  static constexpr std::array<Step<AttachWorkflow>, 11> kRun = {{
+      {"allow", &AttachWorkflow::allow},    // the devices are still ones that the host gives away
+      {"close", &AttachWorkflow::close},    // default drop, before the VM loses or gets anything
+      {"unplug", &AttachWorkflow::unplug},  // a VM that has got it has lost it
+      {"unbind", &AttachWorkflow::unbind},  // its VMM has closed it
+      {"program", &AttachWorkflow::program},
+      {"prepare", &AttachWorkflow::prepare},
+      {"expose", &AttachWorkflow::expose},
+      {"probe", &AttachWorkflow::probe},
+      {"bind", &AttachWorkflow::bind},
+      {"plug", &AttachWorkflow::plug},
+      {"verify", &AttachWorkflow::verify},
+  }};
+};
+
 AttachWorkflow::AttachWorkflow(Services& services, AttachIntent intent)
     : services_(services),
       intent_(std::move(intent)),
@@ -48,7 +67,8 @@ AttachWorkflow::AttachWorkflow(Services& services, const SavedAttachment& halfwa
       name_(fmt::format("attach {} to {}", intent_.vm, vpcs_of(halfway.attachment))),
       fingerprint_(halfway.fingerprint),
       id_(halfway.attachment.id),
-      operation_(halfway.operation) {
+      operation_(halfway.operation),
+      is_resumed_(true) {
   for (const Interface& one : halfway.attachment.interfaces) intent_.interfaces.push_back(one.intent);
   if (halfway.attachment.state == AttachmentState::kRestoring) return;
   place_.emplace(services_.turns.queue_up_again(tenant(), intent_.vm));
@@ -77,8 +97,10 @@ Task<Operation> AttachWorkflow::accept() {
 asio::awaitable<void> AttachWorkflow::run() {
   if (!co_await place_->wait_for_turn()) co_return;  // the next process of ours takes it up
   auto& records = services_.operations.steps(operation_);
+  std::span<const Step<AttachWorkflow>> steps = AttachSteps::kRun;
+  if (is_resumed_) steps = ResumeSteps::kRun;
   auto ended = co_await take_steps<AttachWorkflow>(
-      *this, AttachSteps::kRun, records,
+      *this, steps, records,
       {.may_go_on = [this] { return check_wanted(); }, .patience = services_.patience});
   if (ended) ended = check_wanted();
   if (ended) {

@@ -45,9 +45,12 @@ class AttachWorkflow {
   Task<StepOutcome> bind();
   Task<StepOutcome> plug();
   Task<StepOutcome> verify();
-  // Of restore() only.
+  // Of one that a former process has begun.
   Task<StepOutcome> allow();
   Task<StepOutcome> unplug();
+  Task<StepOutcome> unbind();
+  // Of restore() only.
+  Task<StepOutcome> unplug_again();
   Task<StepOutcome> prepare_again();
 
   Task<StepOutcome> set_gate(Gate gate, std::string detail);
@@ -66,6 +69,7 @@ class AttachWorkflow {
   const VpcId& tenant() const { return intent_.interfaces.front().vpc; }
   Attachment& attachment() { return *services_.attachments.find(id_); }
   friend struct AttachSteps;
+  friend struct ResumeSteps;
   friend struct RestoreSteps;
 
   Services& services_;
@@ -76,6 +80,7 @@ class AttachWorkflow {
   std::vector<StepRecord> records_;
   AttachmentId id_;
   OperationId operation_;
+  bool is_resumed_ = false;                      // a former process of ours has begun it
   std::optional<Turns::Place> place_;            // until the operation has ended
   std::optional<RuleBudget::Reservation> room_;  // until its rules are held
 };

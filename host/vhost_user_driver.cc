@@ -35,9 +35,8 @@ VmDevice vhost_user_device(const Function& function) {
 // The MAC is the guest's to set; what keeps it honest is the eSwitch's admit table.
 Task<StepOutcome> VhostUserDriver::prepare(PrepareArgs args) {
   if (args.function.is_unbacked) co_return nothing_behind();
-  const auto connections = count_connections(args.function.socket);
-  if (!connections) co_return pass(connections);
-  if (*connections != 0) co_return still_connected(args.function);
+  const auto alone = co_await wait_until_alone(args.function);
+  if (!alone) co_return pass(alone);
   co_return StepOutcome{StepStatus::kDone, "no guest is connected yet"};
 }
 
@@ -69,14 +68,20 @@ Task<StepOutcome> VhostUserDriver::unbind(Function) {
 
 Task<StepOutcome> VhostUserDriver::reset(Function function) {
   if (function.is_unbacked) co_return nothing_behind();
+  const auto alone = co_await wait_until_alone(function);
+  if (!alone) co_return pass(alone);
+  co_return StepOutcome{StepStatus::kDone, "no guest is connected"};
+}
+
+Task<void> VhostUserDriver::wait_until_alone(Function function) {
   const auto give_up = std::chrono::steady_clock::now() + disconnect_wait_;
   while (true) {
     const auto connections = count_connections(function.socket);
     if (!connections) co_return pass(connections);
-    if (*connections == 0) co_return StepOutcome{StepStatus::kDone, "no guest is connected"};
+    if (*connections == 0) co_return Result<void>();
     if (std::chrono::steady_clock::now() >= give_up) co_return still_connected(function);
     const auto slept = co_await sleep_for(kPollInterval);
-    if (!slept) co_return pass(slept);
+    if (!slept) co_return slept;
   }
 }
 

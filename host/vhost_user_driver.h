@@ -17,13 +17,13 @@ VmDevice vhost_user_device(const Function& function);
 
 class VhostUserDriver : public FunctionDriver {
  public:
-  // `disconnect_wait`: how long reset() gives the guest to let go. `plug`, if there is one, outlives the
+  // `disconnect_wait`: how long a guest gets to let go of its socket. `plug`, if there is one, outlives the
   // driver.
   explicit VhostUserDriver(std::chrono::milliseconds disconnect_wait, VmPlug* plug = nullptr)
       : disconnect_wait_(disconnect_wait), plug_(plug) {}
 
   std::string_view kind() const override { return "vhost-user"; }
-  // FAILED_PRECONDITION (GUEST_STILL_CONNECTED) when somebody is connected already.
+  // FAILED_PRECONDITION (GUEST_STILL_CONNECTED) when somebody is connected already, and stays so.
   Task<StepOutcome> prepare(PrepareArgs args) override;
   Task<StepOutcome> expose(PrepareArgs args) override;
   Task<StepOutcome> bind(Function function) override;
@@ -37,6 +37,9 @@ class VhostUserDriver : public FunctionDriver {
   Task<void> repair(PrepareArgs args, VmId vm) override;
 
  private:
+  // Errors of prepare() and reset().
+  Task<void> wait_until_alone(Function function);
+
   std::chrono::milliseconds disconnect_wait_;
   VmPlug* plug_;
 };

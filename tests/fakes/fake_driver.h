@@ -30,7 +30,12 @@ class FakeDriver : public host::FunctionDriver {
   std::function<void()> on_change;
 
   std::string_view kind() const override { return "fake"; }
-  Task<host::StepOutcome> prepare(host::PrepareArgs) override { return step("prepare"); }
+  // As the real ones: what a VM has is not prepared for anybody.
+  Task<host::StepOutcome> prepare(host::PrepareArgs args) override {
+    if (plugged.contains(args.function.index))
+      co_return fail(Code::kFailedPrecondition, "GROUP_HELD", "a VM has it");
+    co_return co_await step("prepare");
+  }
   Task<host::StepOutcome> expose(host::PrepareArgs) override { return step("expose"); }
   Task<host::StepOutcome> bind(host::Function function) override {
     if (!failing.contains("bind")) bound.insert(function.index);

@@ -26,6 +26,7 @@ class FakeVms : public host::VmPlug {
   bool keeps_groups_open = false;
   bool is_running = true;
   std::function<Task<void>()> before_plug;
+  std::function<Task<void>()> after_plug;  // the VM has it, and its VMM has not answered
 
   Task<host::PlugOutcome> plug(VmId vm, host::VmDevice device) override {
     if (before_plug) {
@@ -47,6 +48,10 @@ class FakeVms : public host::VmPlug {
       co_return fail(Code::kFailedPrecondition, "DEVICE_REFUSED", "vfio: cannot open the group");
     plugged.emplace(device.id, std::pair(vm, address));
     kernel_->soil(address);
+    if (after_plug) {
+      const auto waited = co_await after_plug();
+      if (!waited) co_return pass(waited);
+    }
     co_return host::PlugOutcome{.detail = "in port rp1"};
   }
 

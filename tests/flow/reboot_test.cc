@@ -36,6 +36,15 @@ AttachmentId attach_once(VfHost& host, const agent::AttachIntent& wanted) {
   return attached->attachment;
 }
 
+// The drive is what the host's root file system is on.
+void mount_drive(const VfHost& host) {
+  const auto place = std::filesystem::canonical(host.kernel->tree().device(kDrive)) / "block/nvme0n1";
+  std::filesystem::create_directories(place);
+  std::filesystem::create_directories(host.kernel->root / "sys/class/block");
+  std::filesystem::create_symlink(place, host.kernel->root / "sys/class/block/nvme0n1");
+  std::ofstream(place / "dev") << "8:1\n";
+}
+
 // What the next process would find.
 agent::Attachment on_disk(VfLife& life) {
   return life.state.load().value().attachments.at(0).attachment;
@@ -229,11 +238,7 @@ TEST(VfReboot, ADeviceThatTheHostUsesNowIsNotTaken) {
   wanted.devices = {kDrive};
   const auto id = attach_once(host, wanted);
   host.reboot();
-  const auto place = std::filesystem::canonical(host.kernel->tree().device(kDrive)) / "block/nvme0n1";
-  std::filesystem::create_directories(place);
-  std::filesystem::create_directories(host.kernel->root / "sys/class/block");
-  std::filesystem::create_symlink(place, host.kernel->root / "sys/class/block/nvme0n1");
-  std::ofstream(place / "dev") << "8:1\n";
+  mount_drive(host);
   const auto resets = [&host] { return std::ranges::count(host.kernel->writes(), std::string("reset 1")); };
   const auto resets_before = resets();
   VfLife life(host);
@@ -341,6 +346,7 @@ TEST_P(VfRebootAttaching, TheNextLifeAttachesIt) {
   }
   host.eswitch.before_apply = nullptr;
   host.vms.before_plug = nullptr;
+  host.vms.after_plug = nullptr;
   host.reboot(kElsewhere);
   VfLife life(host);
   ASSERT_TRUE(life.start());
@@ -358,8 +364,37 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(StopPoint{"Close", [](auto& host) { host.eswitch.before_apply = for_ever; }},
                       StopPoint{"Override",
                                 [](auto& host) { host.kernel->hang(host.vf(0).str() + "/driver_override"); }},
-                      StopPoint{"Plug", [](auto& host) { host.vms.before_plug = for_ever; }}),
+                      StopPoint{"Plug", [](auto& host) { host.vms.before_plug = for_ever; }},
+                      StopPoint{"Plugged", [](auto& host) { host.vms.after_plug = for_ever; }}),
     [](const auto& param) { return param.param.name; });
+
+// A half-way attach goes on after a reboot; what it was given then may be a disk of the host's now.
+TEST(VfRebootAttach, ADeviceThatTheHostUsesNowIsNotTaken) {
+  VfHost host;
+  AttachmentId id;
+  {
+    VfLife life(host, kPatient);
+    life.set_up();
+    host.vms.before_plug = for_ever;
+    auto wanted = VfLife::intent("vm-1", 5);
+    wanted.devices = {kDrive};
+    id = life.run(life.agent.attach(wanted))->attachment;
+    run_until_stopped(life);
+    ASSERT_EQ(host.kernel->driver_of(kDrive), "vfio-pci");
+  }
+  host.vms.before_plug = nullptr;
+  host.reboot();
+  mount_drive(host);
+  VfLife life(host);
+  ASSERT_TRUE(life.start());
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (life.agent.attachments().find(id) != nullptr) {
+    ASSERT_LT(std::chrono::steady_clock::now(), give_up) << "it has been attached";
+    life.io.run_one_for(std::chrono::seconds(1));
+  }
+  EXPECT_EQ(host.kernel->driver_of(kDrive), "nvme");
+  expect_clean(host, 0);
+}
 
 class VfRebootDetaching : public ::testing::TestWithParam<StopPoint> {};
 

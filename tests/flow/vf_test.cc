@@ -346,8 +346,68 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(StopPoint{"Close", [](auto& host) { host.eswitch.before_apply = for_ever; }},
                       StopPoint{"Override", [](auto& host) { hang(host, "driver_override"); }},
                       StopPoint{"Probe", [](auto& host) { host.kernel->hang("drivers_probe"); }},
-                      StopPoint{"Plug", [](auto& host) { host.vms.before_plug = for_ever; }}),
+                      StopPoint{"Plug", [](auto& host) { host.vms.before_plug = for_ever; }},
+                      StopPoint{"Plugged", [](auto& host) { host.vms.after_plug = for_ever; }}),
     [](const auto& param) { return param.param.name; });
+
+// The VMM closes its files a little after it has let go of the device.
+TEST(VfKilledAfterThePlug, TheNextLifeWaitsForTheVmm) {
+  VfHost host;
+  AttachmentId id;
+  {
+    VfLife life(host, kPatient);
+    life.set_up();
+    host.vms.after_plug = for_ever;
+    auto wanted = VfLife::intent("vm-1", 5);
+    wanted.devices = {kGpu, kGpuSound, kDrive};
+    id = life.run(life.agent.attach(wanted))->attachment;
+    run_until_stopped(life);
+  }
+  ASSERT_TRUE(host.vms.plugged.contains("berth-vf0-g0"));
+  host.vms.after_plug = nullptr;
+  host.vms.keeps_groups_open = true;
+  VfLife life(host, kPatient);
+  ASSERT_TRUE(life.start());
+  run_until_stopped(life);
+  ASSERT_THAT(host.vms.plugged, IsEmpty());
+  host.vms.keeps_groups_open = false;
+  host.vms.close_groups();
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (life.agent.attachments().list().at(0).has_operation) {
+    ASSERT_LT(std::chrono::steady_clock::now(), give_up);
+    life.io.run_one_for(std::chrono::seconds(1));
+  }
+  EXPECT_EQ(life.agent.attachments().get(id)->state, AttachmentState::kAttached);
+  EXPECT_EQ(host.vms.plugged.size(), 4U);
+  ASSERT_FALSE(life.detach(id)->error);
+  expect_clean(host, 0);
+}
+
+// What the guest does not give back cannot be given to it anew; nobody else gets it either.
+TEST(VfKilledAfterThePlug, AGuestThatKeepsItEndsTheAttach) {
+  VfHost host;
+  AttachmentId id;
+  {
+    VfLife life(host, kPatient);
+    life.set_up();
+    host.vms.after_plug = for_ever;
+    id = life.run(life.agent.attach(VfLife::intent("vm-1", 5)))->attachment;
+    run_until_stopped(life);
+  }
+  host.vms.after_plug = nullptr;
+  host.vms.guest_lets_go = false;
+  VfLife life(host);
+  ASSERT_TRUE(life.start());
+  const auto again = life.run(life.agent.attach(VfLife::intent("vm-1", 5)));
+  const auto ended = life.run(life.agent.operations().wait(again->id));
+  ASSERT_TRUE(ended->error);
+  EXPECT_EQ(ended->error->reason, "GUEST_IGNORES_UNPLUG");
+  EXPECT_EQ(life.agent.attachments().get(id)->state, AttachmentState::kQuarantined);
+  EXPECT_EQ(host.eswitch.count(dataplane::Purpose::kAdmit), 0U);
+  host.vms.guest_lets_go = true;
+  life.wait_until_gone(id);
+  expect_clean(host, 0);
+}
 
 class VfKilledDetaching : public ::testing::TestWithParam<StopPoint> {};
 

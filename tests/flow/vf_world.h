@@ -211,6 +211,7 @@ inline void go_on(VfHost& host) {
   host.kernel->let_go();
   host.eswitch.before_apply = nullptr;
   host.vms.before_plug = nullptr;
+  host.vms.after_plug = nullptr;
 }
 
 // Runs for long enough to come to the place; that it did is asserted.
