@@ -58,7 +58,7 @@ Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::
       reconciler_(executor, eswitch, attachments_, vpcs_, std::move(settings.underlay)),
       functions_(std::move(functions)),
       turns_(executor, settings.turns),
-      rule_budget_(settings.max_rules),
+      eswitch_budget_(settings.eswitch_limits),
       tasks_(executor),
       push_mutex_(executor),
       quarantine_interval_(settings.quarantine_interval),
@@ -73,7 +73,7 @@ Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::
                 .driver = driver,
                 .state = state,
                 .turns = turns_,
-                .rule_budget = rule_budget_,
+                .eswitch_budget = eswitch_budget_,
                 .passthrough = settings.passthrough,
                 .devices = settings.devices,
                 .underlay_mtu_bytes = settings.underlay_mtu_bytes,
@@ -144,8 +144,8 @@ Capacity Agent::capacity() const {
   return {.functions_total = functions_.size(),
           .functions_free = functions_.free_count(),
           .functions_quarantined = functions_.quarantined().size(),
-          .rules_total = rule_budget_.total(),
-          .rules_free = rule_budget_.free_beside(reconciler_.held_count()),
+          .eswitch_total = eswitch_budget_.total(),
+          .eswitch_free = eswitch_budget_.free_beside(reconciler_.held_use()),
           .operations_running = turns_.count(),
           .operations_max = turns_.limits().total};
 }

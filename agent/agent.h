@@ -28,7 +28,7 @@ struct AgentSettings {
   std::chrono::milliseconds vpc_wait{1000};
   std::chrono::milliseconds patience{5000};  // Services::patience
   TurnLimits turns = {};
-  std::size_t max_rules = 0;  // of the eSwitch; 0: it does not say
+  TableUse eswitch_limits = {};  // 0: it does not say
   std::chrono::milliseconds quarantine_interval{500};
   // Of a host that gives VMs its own devices; both or none. They outlive the agent.
   host::Passthrough* passthrough = nullptr;
@@ -42,8 +42,8 @@ struct Capacity {
   std::size_t functions_total = 0;
   std::size_t functions_free = 0;
   std::size_t functions_quarantined = 0;
-  std::size_t rules_total = 0;  // 0: not known
-  std::size_t rules_free = 0;
+  TableUse eswitch_total;  // 0: not known
+  TableUse eswitch_free;
   std::size_t operations_running = 0;  // or waiting
   std::size_t operations_max = 0;
 };
@@ -140,7 +140,7 @@ class Agent {
   Auditor auditor_{attachments_};
   host::FunctionPool functions_;
   Turns turns_;
-  RuleBudget rule_budget_;
+  EswitchBudget eswitch_budget_;
   TaskGroup tasks_;
   AsyncMutex push_mutex_;  // pushes are validated against the state they replace
   bool next_hops_are_programmed_ = true;

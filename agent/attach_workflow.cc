@@ -227,10 +227,10 @@ Result<void> AttachWorkflow::check_fit() const {
   return services_.functions.check_free(intent_.interfaces.size());
 }
 
-Result<RuleBudget::Reservation> AttachWorkflow::reserve_rules() {
-  std::size_t needed = 0;
-  for (const InterfaceIntent& one : intent_.interfaces) needed += services_.reconciler.count_rules(one);
-  return services_.rule_budget.reserve(needed, services_.reconciler.held_count());
+Result<EswitchBudget::Reservation> AttachWorkflow::reserve_rules() {
+  TableUse needed;
+  for (const InterfaceIntent& one : intent_.interfaces) needed += services_.reconciler.use_of(one);
+  return services_.eswitch_budget.reserve(needed, services_.reconciler.held_use());
 }
 
 // There are enough: check_fit().

@@ -59,7 +59,7 @@ class AttachWorkflow {
   Task<void> wait_for_vpcs();
   Result<void> check_known() const;
   Result<void> check_fit() const;
-  Result<RuleBudget::Reservation> reserve_rules();
+  Result<EswitchBudget::Reservation> reserve_rules();
   Result<void> check_wanted();
   Result<void> check_restoring() const;
   void note_fault(const Error& why);
@@ -80,9 +80,9 @@ class AttachWorkflow {
   std::vector<StepRecord> records_;
   AttachmentId id_;
   OperationId operation_;
-  bool is_resumed_ = false;                      // a former process of ours has begun it
-  std::optional<Turns::Place> place_;            // until the operation has ended
-  std::optional<RuleBudget::Reservation> room_;  // until its rules are held
+  bool is_resumed_ = false;                         // a former process of ours has begun it
+  std::optional<Turns::Place> place_;               // until the operation has ended
+  std::optional<EswitchBudget::Reservation> room_;  // until its rules are held
 };
 
 // An attach that runs shall stop and be undone: known on the disk when this returns. Nothing happens to one

@@ -29,7 +29,11 @@ void read_eswitch(const toml::value& root, Config& config, Error& error) {
   if (!is_remote && config.eswitch.kind != "embedded")
     eswitch.complain("kind", "must be \"embedded\" or \"remote\"");
   if (is_remote) config.eswitch.socket = eswitch.required_string("socket");
-  config.eswitch.max_rules = static_cast<std::size_t>(eswitch.integer("max_rules", 0, 0, 1 << 24));
+  const auto limit = [&](const char* key) {
+    return static_cast<std::size_t>(eswitch.integer(key, 0, 0, 1 << 24));
+  };
+  config.eswitch.limits = {
+      .rules = limit("max_rules"), .counters = limit("max_counters"), .meters = limit("max_meters")};
   read_ports(eswitch, config.eswitch);
   if (!is_remote) read_engine(eswitch, config.eswitch);
 }

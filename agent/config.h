@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/eswitch_config.h"
 #include "base/log.h"
+#include "dataplane/table_use.h"
 #include "host/hotplug/slot_provider.h"
 #include "host/hotplug/virtnet_provider.h"
 
@@ -30,7 +31,7 @@ struct Config {
   struct Eswitch : EswitchConfig {
     std::string kind = "embedded";  // or "remote": berth-eswitchd holds it
     std::filesystem::path socket;   // of berth-eswitchd; only "remote"
-    std::size_t max_rules = 0;      // that the eSwitch can hold; 0: not known
+    dataplane::TableUse limits;     // what the eSwitch can hold; 0: not known
   } eswitch;
   struct Host {
     std::string functions = "vhost-user";   // or "vf": PCI functions of this host

@@ -209,7 +209,7 @@ class Daemon {
                 .turns = {.running = config.attach.max_running,
                           .total = config.attach.max_operations,
                           .of_tenant = config.attach.max_operations / 2},
-                .max_rules = config.eswitch.max_rules,
+                .eswitch_limits = config.eswitch.limits,
                 .passthrough = &host_side_.passthrough(),
                 .devices = &host_side_.devices(),
                 .audit_interval = std::chrono::seconds(config.agent.audit_interval_s)}),

@@ -152,11 +152,12 @@ Task<void> Reconciler::carry_out(std::vector<Scope> scopes, Plan plan) {
   for (const Scope& scope : scopes) {
     const auto old = held_.find(scope);
     if (old == held_.end()) continue;
-    held_count_ -= old->second.size();
+    for (const auto& [key, rule] : old->second) held_use_.remove(rule);
     held_.erase(old);
   }
-  for (const auto& [key, rule] : plan.device)
-    held_count_ += held_[plan.scope_of.at(key)].emplace(key, rule).second ? 1 : 0;
+  for (const auto& [key, rule] : plan.device) {
+    if (held_[plan.scope_of.at(key)].emplace(key, rule).second) held_use_.add(rule);
+  }
   for (const Scope& scope : scopes) {
     if (scope.kind != Scope::Kind::kPort) continue;
     const auto ensured = co_await ensure_answers(scope.port);
@@ -232,8 +233,16 @@ Task<std::size_t> Reconciler::read_back(std::set<dataplane::EswitchPort> owners,
 }
 
 void Reconciler::count_held() {
-  held_count_ = 0;
-  for (const auto& [scope, rules] : held_) held_count_ += rules.size();
+  held_use_ = {};
+  for (const auto& [scope, rules] : held_) {
+    for (const auto& [key, rule] : rules) held_use_.add(rule);
+  }
+}
+
+dataplane::TableUse Reconciler::held_use() const {
+  dataplane::TableUseSum all = held_use_;
+  for (const auto& [key, rule] : strays_) all.add(rule);
+  return all.use();
 }
 
 Task<void> Reconciler::read_back_answers() {

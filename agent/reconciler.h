@@ -8,6 +8,7 @@
 #include "base/async_mutex.h"
 #include "dataplane/compile.h"
 #include "dataplane/eswitch.h"
+#include "dataplane/table_use.h"
 
 #include <compare>
 #include <cstdint>
@@ -77,10 +78,10 @@ class Reconciler {
   // Everything that a change of this VPC, of one that it peers with, or of the underlay may touch.
   std::vector<Scope> scopes_of_vpc(const VpcId& vpc) const;
 
-  // How many rules are held, as far as is known, and how many this interface would add; those of its policy
-  // set only when no interface has it yet.
-  std::size_t held_count() const { return held_count_ + strays_.size(); }
-  std::size_t count_rules(const InterfaceIntent& intent) const;
+  // What is held takes, as far as is known, and what this interface would add; its policy set's rules only
+  // when no interface has it yet.
+  dataplane::TableUse held_use() const;
+  dataplane::TableUse use_of(const InterfaceIntent& intent) const;
 
   const dataplane::Underlay& underlay() const { return underlay_; }
   void set_next_hops(std::map<IpAddress, MacAddress> next_hops) {
@@ -136,7 +137,7 @@ class Reconciler {
   dataplane::Underlay underlay_;
   AsyncMutex mutex_;  // one change at a time: each starts from what the last one left
   std::map<Scope, Rules> held_;
-  std::size_t held_count_ = 0;  // of all scopes together
+  dataplane::TableUseSum held_use_;  // of all scopes together
   // On the device, and of no scope that was ensured: an interrupted apply() or another berthd left them.
   Rules strays_;
   // Scopes that may not be as they are wanted: a change of theirs was refused, or the audit found them so.

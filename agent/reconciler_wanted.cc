@@ -115,16 +115,21 @@ std::vector<Rule> Reconciler::wanted_policy_set(std::uint32_t number) const {
   return {};
 }
 
-std::size_t Reconciler::count_rules(const InterfaceIntent& intent) const {
+dataplane::TableUse Reconciler::use_of(const InterfaceIntent& intent) const {
   const dataplane::Vpc* vpc = vpcs_.find_staged(intent.vpc);
-  if (vpc == nullptr) return 0;
+  if (vpc == nullptr) return {};
   // Which function and which number make no difference.
   const bool is_new_set = !intent.policy_groups.empty() && attachments_.find_policy_set(intent) == 0;
   const Interface anywhere{.intent = intent, .function = {}, .policy_set = is_new_set ? 1U : 0U};
   const LocalEndpoint self = endpoint_of(anywhere);
-  return dataplane::compile_policy_set(*vpc, self.policy).size() +
-         dataplane::compile_closed(self.port).size() + dataplane::compile_port(*vpc, self).size() +
-         dataplane::compile_delivery(*vpc, peers_of(*vpc, vpcs_.staged()), self).size();
+  dataplane::TableUseSum sum;
+  for (const std::vector<Rule>& rules :
+       {dataplane::compile_policy_set(*vpc, self.policy), dataplane::compile_closed(self.port),
+        dataplane::compile_port(*vpc, self),
+        dataplane::compile_delivery(*vpc, peers_of(*vpc, vpcs_.staged()), self)}) {
+    for (const Rule& rule : rules) sum.add(rule);
+  }
+  return sum.use();
 }
 
 std::optional<dataplane::PortAnswers> Reconciler::wanted_answers(dataplane::EswitchPort port) const {

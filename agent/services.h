@@ -2,11 +2,11 @@
 #pragma once
 
 #include "agent/attachment_store.h"
+#include "agent/eswitch_budget.h"
 #include "agent/operation_store.h"
 #include "agent/outbox.h"
 #include "agent/prober.h"
 #include "agent/reconciler.h"
-#include "agent/rule_budget.h"
 #include "agent/state_db.h"
 #include "agent/turns.h"
 #include "agent/vpc_store.h"
@@ -39,7 +39,7 @@ struct Services {
   host::FunctionDriver& driver;
   StateDb& state;
   Turns& turns;
-  RuleBudget& rule_budget;
+  EswitchBudget& eswitch_budget;
   const Outbox* outbox = nullptr;  // null: nobody is told of completions
   // Of a host that gives VMs its own devices; none: an intent that has some is refused.
   host::Passthrough* passthrough = nullptr;

@@ -186,8 +186,12 @@ Task<v1::Capacity> Attachments::get_capacity() {
   message.set_functions_total(static_cast<std::uint32_t>(capacity.functions_total));
   message.set_functions_free(static_cast<std::uint32_t>(capacity.functions_free));
   message.set_functions_quarantined(static_cast<std::uint32_t>(capacity.functions_quarantined));
-  message.set_rules_total(capacity.rules_total);
-  message.set_rules_free(capacity.rules_free);
+  message.set_rules_total(capacity.eswitch_total.rules);
+  message.set_rules_free(capacity.eswitch_free.rules);
+  message.set_counters_total(capacity.eswitch_total.counters);
+  message.set_counters_free(capacity.eswitch_free.counters);
+  message.set_meters_total(capacity.eswitch_total.meters);
+  message.set_meters_free(capacity.eswitch_free.meters);
   message.set_operations_running(static_cast<std::uint32_t>(capacity.operations_running));
   message.set_operations_max(static_cast<std::uint32_t>(capacity.operations_max));
   co_return message;

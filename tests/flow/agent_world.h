@@ -24,7 +24,7 @@ class AgentWorld {
     std::chrono::milliseconds vpc_wait{0};
     std::chrono::milliseconds patience{0};
     agent::TurnLimits turns = {};
-    std::size_t max_rules = 0;
+    dataplane::TableUse eswitch_limits = {};
   };
   AgentWorld() : AgentWorld(Settings()) {}
   explicit AgentWorld(Settings wanted) : settings(wanted) {
@@ -92,7 +92,7 @@ class AgentWorld {
                            .vpc_wait = settings.vpc_wait,
                            .patience = settings.patience,
                            .turns = settings.turns,
-                           .max_rules = settings.max_rules,
+                           .eswitch_limits = settings.eswitch_limits,
                            .quarantine_interval = std::chrono::milliseconds(1),
                            .probe = {.patience = std::chrono::milliseconds(5)}}};
 };

@@ -24,11 +24,11 @@ TEST(Capacity, RulesThatWouldNotFitAreRefusedBeforeAnythingHappens) {
     ASSERT_TRUE(unlimited.attach(unlimited.intent("vm-1", "blue", 5)));
     of_one = unlimited.eswitch.rules.size() - shared;
   }
-  AgentWorld world({.max_rules = shared + of_one + of_one - 1});
+  AgentWorld world({.eswitch_limits = {.rules = shared + of_one + of_one - 1}});
   world.push({make_vpc("blue", 7001)});
-  EXPECT_EQ(world.agent.capacity().rules_free, 2 * of_one - 1);
+  EXPECT_EQ(world.agent.capacity().eswitch_free.rules, 2 * of_one - 1);
   ASSERT_FALSE(world.attach(world.intent("vm-1", "blue", 5))->error);
-  EXPECT_EQ(world.agent.capacity().rules_free, of_one - 1);
+  EXPECT_EQ(world.agent.capacity().eswitch_free.rules, of_one - 1);
   const auto rules_before = world.eswitch.rules;
 
   const auto refused = world.attach(world.intent("vm-2", "blue", 6));
@@ -52,10 +52,45 @@ TEST(Capacity, RoomThatIsPromisedIsNotPromisedAgain) {
     ASSERT_TRUE(unlimited.attach(unlimited.intent("vm-1", "blue", 5)));
     held = unlimited.eswitch.rules.size();
   }
-  AgentWorld world({.max_rules = held});
+  AgentWorld world({.eswitch_limits = {.rules = held}});
   world.push({make_vpc("blue", 7001)});
   ASSERT_TRUE(world.run(world.agent.attach(world.intent("vm-1", "blue", 5))));
   EXPECT_EQ(world.run(world.agent.attach(world.intent("vm-2", "blue", 6))).error().reason, "RULES_EXHAUSTED");
+}
+
+// What the attach of a VM with two rates takes, of every pool.
+TEST(Capacity, CountersAndMetersAreCountedToo) {
+  dataplane::TableUse use;
+  agent::AttachIntent with_rates = make_intent("vm-1", "blue", 5);
+  with_rates.interfaces[0].rates = {.from_vm = 1'000'000'000, .to_vm = 1'000'000'000};
+  {
+    AgentWorld unlimited;
+    unlimited.push({make_vpc("blue", 7001)});
+    ASSERT_FALSE(unlimited.attach(with_rates)->error);
+    dataplane::TableUseSum sum;
+    for (const auto& [key, rule] : unlimited.eswitch.rules) sum.add(rule);
+    use = sum.use();
+  }
+  ASSERT_GE(use.meters, 2U);
+  for (const auto& [missing, reason] : {std::pair(dataplane::TableUse{.counters = 1}, "COUNTERS_EXHAUSTED"),
+                                        std::pair(dataplane::TableUse{.meters = 1}, "METERS_EXHAUSTED")}) {
+    dataplane::TableUse limits = use;
+    limits -= missing;
+    AgentWorld world({.eswitch_limits = limits});
+    world.push({make_vpc("blue", 7001)});
+    const auto refused = world.run(world.agent.attach(with_rates));
+    ASSERT_FALSE(refused) << reason;
+    EXPECT_EQ(refused.error().reason, reason);
+    EXPECT_EQ(std::stoul(refused.error().metadata.at("needed")),
+              std::stoul(refused.error().metadata.at("free")) + 1);
+  }
+  AgentWorld world({.eswitch_limits = use});
+  world.push({make_vpc("blue", 7001)});
+  const auto attached = world.attach(with_rates);
+  ASSERT_TRUE(attached) << attached.error().message;
+  EXPECT_EQ(world.agent.capacity().eswitch_free, dataplane::TableUse());
+  ASSERT_FALSE(world.detach(attached->attachment, "bye")->error);
+  EXPECT_EQ(world.agent.capacity().eswitch_free.meters, use.meters);
 }
 
 TEST(Capacity, MoreOperationsThanMayWaitAreRefused) {

@@ -239,7 +239,7 @@ TEST_F(Groups, CountForTheRoomThatIsLeft) {
   const std::size_t of_second = rules_added_by(6, {"web"});
   ASSERT_LT(of_second, of_first);
   for (const std::size_t missing : {0U, 1U}) {
-    AgentWorld tight({.max_rules = shared + of_first + of_second - missing});
+    AgentWorld tight({.eswitch_limits = {.rules = shared + of_first + of_second - missing}});
     tight.push({make_vpc_with({make_group("web", 80)})});
     ASSERT_TRUE(tight.attach(intent(5, {"web"})));
     EXPECT_EQ(tight.attach(intent(6, {"web"})).has_value(), missing == 0);

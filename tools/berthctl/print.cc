@@ -239,6 +239,12 @@ void print_attachments(const v1::ListAttachmentsResponse& list, Format format) {
   }
 }
 
+// Of the eSwitch's.
+void print_pool(std::string_view what, std::uint64_t free, std::uint64_t total) {
+  if (total == 0) return fmt::print("{:<12}as many as the eSwitch takes\n", what);
+  fmt::print("{:<12}{} of {} free\n", what, free, total);
+}
+
 void print_capacity(const v1::Capacity& capacity, Format format) {
   if (format == Format::kJson) {
     return print_line(json::object{{"functions_total", capacity.functions_total()},
@@ -246,14 +252,18 @@ void print_capacity(const v1::Capacity& capacity, Format format) {
                                    {"functions_quarantined", capacity.functions_quarantined()},
                                    {"rules_total", capacity.rules_total()},
                                    {"rules_free", capacity.rules_free()},
+                                   {"counters_total", capacity.counters_total()},
+                                   {"counters_free", capacity.counters_free()},
+                                   {"meters_total", capacity.meters_total()},
+                                   {"meters_free", capacity.meters_free()},
                                    {"operations_running", capacity.operations_running()},
                                    {"operations_max", capacity.operations_max()}});
   }
   fmt::print("functions   {} of {} free, {} quarantined\n", capacity.functions_free(),
              capacity.functions_total(), capacity.functions_quarantined());
-  if (capacity.rules_total() == 0) fmt::print("rules       as many as the eSwitch takes\n");
-  if (capacity.rules_total() != 0)
-    fmt::print("rules       {} of {} free\n", capacity.rules_free(), capacity.rules_total());
+  print_pool("rules", capacity.rules_free(), capacity.rules_total());
+  print_pool("counters", capacity.counters_free(), capacity.counters_total());
+  print_pool("meters", capacity.meters_free(), capacity.meters_total());
   fmt::print("operations  {} of at most {}\n", capacity.operations_running(), capacity.operations_max());
 }
 

@@ -37,7 +37,7 @@ constexpr std::string_view kVpc =
     "00c000020201000000000f2701010601040000000a01000019010100feff000000000000000000000000000000000000"
     "00008051010009";
 
-constexpr std::string_view kEtag = "8e861b9e855f2de5";
+constexpr std::string_view kEtag = "fa5553f50df4a058";
 
 inline std::string bytes_of(std::string_view hex) {
   std::string bytes;
