@@ -139,12 +139,8 @@ class FlowCache {
 
   // Step 3: whether it is, as of any generation. A frame that is not to be cached is no flow: no stamp is of
   // its class.
-  static bool is_known(const Lookup& lookup, std::uint64_t stamp) {
+  [[gnu::always_inline]] static bool is_known(const Lookup& lookup, std::uint64_t stamp) {
     return lookup.flow != nullptr && lookup.flow->is_akin(stamp) && has_key(*lookup.flow, lookup);
-  }
-  // The same, as of the stamp's generation: what most packets find.
-  [[gnu::always_inline]] static bool is_current(const Lookup& lookup, std::uint64_t stamp) {
-    return lookup.flow != nullptr && lookup.flow->is_stamped(stamp) && has_key(*lookup.flow, lookup);
   }
   // The same of the places that the flow may have besides; then `lookup` has it.
   bool find_other(Lookup& lookup, std::uint64_t stamp) const;

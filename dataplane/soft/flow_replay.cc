@@ -91,7 +91,9 @@ void Forwarder::find_flows(PortIndex index, std::span<rte_mbuf*> packets, const 
   for (FlowCache::Lookup& lookup : lookups) {
     const std::uint64_t stamp = Flow::stamp(generation, lookup.of, index);
     const rte_mbuf& its_packet = **packet++;
-    if (!FlowCache::is_current(lookup, stamp) && !find_older(lookup, stamp, its_packet, view)) [[unlikely]] {
+    const bool is_known = FlowCache::is_known(lookup, stamp) || cache_->find_other(lookup, stamp);
+    if (!is_known || (!lookup.flow->is_stamped(stamp) && !revive(lookup, stamp, its_packet, view)))
+        [[unlikely]] {
       lookup.flow = nullptr;
       continue;
     }
@@ -100,26 +102,27 @@ void Forwarder::find_flows(PortIndex index, std::span<rte_mbuf*> packets, const 
   }
 }
 
-// A flow that was found before the last change, or is not where it was looked for first.
-bool Forwarder::find_older(FlowCache::Lookup& lookup, std::uint64_t stamp, const rte_mbuf& packet,
-                           const CacheKeys::View& view) {
-  if (!FlowCache::is_known(lookup, stamp) && !cache_->find_other(lookup, stamp)) return false;
-  return lookup.flow->is_stamped(stamp) || revive(lookup, stamp, packet, view);
-}
-
 // Whether no change since a flow was found concerns the packet.
-bool Forwarder::revive(const FlowCache::Lookup& lookup, std::uint64_t stamp, const rte_mbuf& packet,
-                       const CacheKeys::View& view) {
+[[gnu::always_inline]] inline bool Forwarder::revive(const FlowCache::Lookup& lookup, std::uint64_t stamp,
+                                                     const rte_mbuf& packet, const CacheKeys::View& view) {
   const std::uint64_t then = lookup.flow->generation();
-  if (then < view.plans->since) return false;  // its key is of other bytes
-  const PortIndex port = Flow::port_of(stamp);
+  if (then < view.plans->since) [[unlikely]]
+    return false;  // its key is of other bytes
   const auto* frame = rte_pktmbuf_mtod(&packet, const std::uint8_t*);
-  if (!changes_.spares(port, then, frame, lookup.of)) [[unlikely]] {
-    parse(frame, packet.data_len, port, parsed_);
-    if (!rules_.cache_keys().still_holds(port, then, view.generation, parsed_.fields)) return false;
+  if (!changes_.spares(Flow::port_of(stamp), then, frame, lookup.of) &&
+      !is_spared_by_each(then, stamp, packet, view)) [[unlikely]] {
+    return false;
   }
   lookup.flow->restamp(stamp);
   return true;
+}
+
+// The same, of one change after the other.
+bool Forwarder::is_spared_by_each(std::uint64_t then, std::uint64_t stamp, const rte_mbuf& packet,
+                                  const CacheKeys::View& view) {
+  const PortIndex port = Flow::port_of(stamp);
+  parse(rte_pktmbuf_mtod(&packet, const std::uint8_t*), packet.data_len, port, parsed_);
+  return rules_.cache_keys().still_holds(port, then, view.generation, parsed_.fields);
 }
 
 // What most packets from a VM meet: rules that count, the last of which sets the MAC and pushes a header.

@@ -55,10 +55,10 @@ class Forwarder {
   [[gnu::noinline]] static bool admit_unusual(SwitchPort& port, rte_mbuf*& packet, std::uint32_t largest);
   void prepare(std::span<rte_mbuf*> packets, const PortPlans& plans);
   void find_flows(PortIndex index, std::span<rte_mbuf*> packets, const CacheKeys::View& view);
-  bool find_older(FlowCache::Lookup& lookup, std::uint64_t stamp, const rte_mbuf& packet,
-                  const CacheKeys::View& view);
   bool revive(const FlowCache::Lookup& lookup, std::uint64_t stamp, const rte_mbuf& packet,
               const CacheKeys::View& view);
+  [[gnu::noinline]] bool is_spared_by_each(std::uint64_t then, std::uint64_t stamp, const rte_mbuf& packet,
+                                           const CacheKeys::View& view);
   void forward(PortIndex index, std::span<rte_mbuf*> packets, const CacheKeys::View& view);
 
   // Packets of one simple flow (flow_cache.h), one after the other in the burst.
