@@ -1,6 +1,7 @@
 // What the worker keeps of the journal: when the bits that changes tell themselves by last changed, so that
-// most cached flows learn by one look, however many changes there were, that none concerned them. Worker
-// only.
+// most cached flows learn by one look, however many changes there were, that none concerned them. And of the
+// kind of change that comes most, which bits the flows in use have: a change of other bits is nothing to any
+// of them, and they need not even look. Worker only.
 #pragma once
 
 #include "dataplane/soft/change_journal.h"
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 
@@ -23,6 +25,17 @@ class ChangeFilter {
 
   std::uint64_t seen() const { return seen_; }
 
+  // No change since concerns any flow that was found, or asked, at this generation or later, and registered.
+  std::uint64_t epoch() const { return epoch_; }
+
+  // A flow is in use from now on; this is one of its frames.
+  void register_flow(PortIndex port, const std::uint8_t* frame, FrameClass of) {
+    const Shape& shape = shapes_[newest_];
+    register_bits(shape, shape.word, frame, of);
+    if (has_inner(port, of) && shape.word < kLayerWords)
+      register_bits(shape, shape.word + kLayerWords, frame, of);
+  }
+
   // True: none of the changes after `then`, as far as they were noted, concerns this frame of the class.
   // False: one may.
   [[gnu::always_inline]] bool spares(PortIndex port, std::uint64_t then, const std::uint8_t* frame,
@@ -32,12 +45,13 @@ class ChangeFilter {
     if (then < latest_of_others_ || port == kUplink || bits.mask == 0) [[unlikely]]
       return spares_of_all_kinds(port, then, frame, of);
     const std::uint64_t word = frame::load<std::uint64_t>(frame + bits.offset) & bits.mask;
-    return shapes_[newest_].last_was_before(word, then);
+    return shapes_[newest_].last_was_before(place(word), then);
   }
 
  private:
   static constexpr std::size_t kShapes = 8;
-  static constexpr unsigned kPlaceBits = 12;
+  static constexpr unsigned kPlaceBits = 16;
+  static constexpr std::size_t kTooMany = (1U << kPlaceBits) / 8;  // many changes would meet some flow's bits
   static constexpr std::uint64_t kAhead = 16;
   static constexpr std::uint64_t kFarthest = std::uint64_t{1} << 30;
 
@@ -55,8 +69,8 @@ class ChangeFilter {
     // than kFarthest is below the floor.
     std::array<std::uint32_t, 1U << kPlaceBits> changed{};
 
-    bool last_was_before(std::uint64_t bits, std::uint64_t then) const {
-      return static_cast<std::int32_t>(changed[place(bits)] - static_cast<std::uint32_t>(then)) <= 0;
+    bool last_was_before(std::size_t at, std::uint64_t then) const {
+      return static_cast<std::int32_t>(changed[at] - static_cast<std::uint32_t>(then)) <= 0;
     }
   };
 
@@ -66,22 +80,44 @@ class ChangeFilter {
     std::uint64_t mask = 0;  // 0: not in one piece
   };
 
+  // Only what comes from the wire can be decapsulated (HP-23).
+  static bool has_inner(PortIndex port, FrameClass of) {
+    return port == kUplink && kFrameShapes[of].inner_presence != 0;
+  }
+
+  void register_bits(const Shape& shape, std::size_t word, const std::uint8_t* frame, FrameClass of) {
+    if (word >= 2 * kLayerWords || (shape.mask & ~kRawWords[of][word].known) != 0) {
+      is_anything_in_use_ = true;
+      return;
+    }
+    const RawWord& raw = kRawWords[of][word];
+    const std::size_t at = place(frame::load<std::uint64_t>(frame + raw.offset) & raw.keep & shape.mask);
+    in_use_count_ += in_use_[at] ? 0 : 1;
+    in_use_[at] = true;
+  }
+
+  // From the change on every flow has to look, and to register again.
+  void begin_epoch(std::uint64_t change) {
+    epoch_ = change;
+    if (in_use_count_ != 0) in_use_.reset();
+    in_use_count_ = 0;
+    is_anything_in_use_ = false;
+  }
+
   static bool is_older(const Shape& shape, std::size_t word, std::uint64_t then, const std::uint8_t* frame,
                        FrameClass of) {
     if (word >= 2 * kLayerWords) return false;
     const RawWord& raw = kRawWords[of][word];
     if ((shape.mask & ~raw.known) != 0) return false;
     const std::uint64_t bits = frame::load<std::uint64_t>(frame + raw.offset) & raw.keep & shape.mask;
-    return shape.last_was_before(bits, then);
+    return shape.last_was_before(place(bits), then);
   }
 
   static bool shape_spares(const Shape& shape, PortIndex port, std::uint64_t then, const std::uint8_t* frame,
                            FrameClass of) {
     if (shape.latest <= then || (shape.port != kAnyPort && shape.port != port)) return true;
     if (!is_older(shape, shape.word, then, frame, of)) return false;
-    // Only what comes from the wire can be decapsulated (HP-23).
-    const bool has_inner = port == kUplink && kFrameShapes[of].inner_presence != 0;
-    return !has_inner || shape.word >= kLayerWords ||
+    return !has_inner(port, of) || shape.word >= kLayerWords ||
            is_older(shape, shape.word + kLayerWords, then, frame, of);
   }
 
@@ -100,20 +136,24 @@ class ChangeFilter {
     for (std::uint64_t ahead = number; ahead <= std::min(last, number + kAhead); ++ahead)
       journal.prefetch_hint(ahead);
     // What was not seen may have concerned anybody.
-    if (number != seen_ + 1) floor_ = number - 1;
+    if (number != seen_ + 1) epoch_ = floor_ = number - 1;
     for (; number <= last; ++number) {
       const auto hint = journal.hint(number);
       if (!hint) {
-        floor_ = number;
+        epoch_ = floor_ = number;
         continue;
       }
       Shape& shape = shape_of(*hint);
+      const std::size_t at = place(hint->key);
       shape.latest = number;
-      shape.changed[place(hint->key)] = static_cast<std::uint32_t>(number);
+      shape.changed[at] = static_cast<std::uint32_t>(number);
+      if (&shape != &shapes_[newest_] || is_anything_in_use_ || in_use_[at]) epoch_ = number;
     }
     if (last > kFarthest) floor_ = std::max(floor_, last - kFarthest);
     seen_ = last;
+    const std::size_t newest_before = newest_;
     find_newest();
+    if (newest_ != newest_before || in_use_count_ > kTooMany) begin_epoch(last);
   }
 
   void find_newest() {
@@ -164,6 +204,10 @@ class ChangeFilter {
   std::size_t newest_ = 0;              // the shape that changed last
   std::uint64_t latest_of_others_ = 0;  // the last change of any other shape, and the floor
   std::array<RawBits, kFrameClasses> newest_bits_;
+  std::uint64_t epoch_ = 0;
+  std::bitset<1U << kPlaceBits> in_use_;  // of the newest shape: bits that flows have, by their hash
+  std::size_t in_use_count_ = 0;
+  bool is_anything_in_use_ = false;
   std::uint32_t spread_word_ = 0;  // what these were made of
   std::uint64_t spread_mask_ = 0;
   std::array<Shape, kShapes> shapes_;

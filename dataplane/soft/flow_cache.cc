@@ -56,18 +56,16 @@ bool FlowCache::find_other(Lookup& lookup, std::uint64_t stamp) const {
   return false;
 }
 
-// The same flow's old place, else a free one, else one of older rules, else any.
+// The same flow's old place, else a free one, else any.
 std::size_t FlowCache::victim(Lookup& lookup, std::uint64_t stamp) {
   const std::uint64_t set = lookup.hash & places_.last;
   const Flow* flows = places_.flows + set * kWays;
   if (find_other(lookup, stamp)) return static_cast<std::size_t>(lookup.flow - flows);
-  std::size_t chosen = next_victim_++ % kWays;
   for (std::size_t way = 0; way < kWays; ++way) {
     if (places_.index[set].way[way] == 0) return way;
-    if (flows[way].is_akin(stamp) && !flows[way].is_stamped(stamp)) chosen = way;
   }
   ++crowded_;
-  return chosen;
+  return next_victim_++ % kWays;
 }
 
 // Half of the flows have another set from now on, and are found anew; where they were they are other flows'

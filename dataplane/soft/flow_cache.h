@@ -72,7 +72,7 @@ struct alignas(64) Flow {
            std::uint64_t{of} << kClassShift;
   }
   static PortIndex port_of(std::uint64_t stamp) { return stamp >> kPortShift & 0xff; }
-  bool is_stamped(std::uint64_t stamp) const { return (head ^ stamp) >> kClassShift == 0; }
+  bool is_since(std::uint64_t generation) const { return head >= generation << kGenerationShift; }
   // The same class and port, whatever the generation.
   bool is_akin(std::uint64_t stamp) const {
     return ((head ^ stamp) >> kClassShift & ((1U << (kGenerationShift - kClassShift)) - 1)) == 0;

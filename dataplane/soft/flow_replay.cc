@@ -2,6 +2,7 @@
 #include "dataplane/soft/forwarder.h"
 #include "dataplane/soft/rewrite.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include <rte_ether.h>
@@ -87,14 +88,17 @@ void Forwarder::find_flows(PortIndex index, std::span<rte_mbuf*> packets, const 
   const std::span lookups = std::span(lookups_).first(packets.size());
   for (FlowCache::Lookup& lookup : lookups) places.probe(lookup);
   const std::uint64_t generation = view.generation;
+  const std::uint64_t current = std::max(changes_.epoch(), view.plans->since);
   rte_mbuf* const* packet = packets.data();
   for (FlowCache::Lookup& lookup : lookups) {
     const std::uint64_t stamp = Flow::stamp(generation, lookup.of, index);
     const rte_mbuf& its_packet = **packet++;
     const bool is_known = FlowCache::is_known(lookup, stamp) || cache_->find_other(lookup, stamp);
-    if (!is_known || (!lookup.flow->is_stamped(stamp) && !revive(lookup, stamp, its_packet, view)))
+    if (!is_known || (!lookup.flow->is_since(current) && !revive(lookup, stamp, its_packet, view)))
         [[unlikely]] {
       lookup.flow = nullptr;
+      // It may be remembered, when it has found its way.
+      changes_.register_flow(index, rte_pktmbuf_mtod(&its_packet, const std::uint8_t*), lookup.of);
       continue;
     }
     // Those before the last are other flows' rules, too, and are there already.
@@ -114,6 +118,7 @@ void Forwarder::find_flows(PortIndex index, std::span<rte_mbuf*> packets, const 
     return false;
   }
   lookup.flow->restamp(stamp);
+  changes_.register_flow(Flow::port_of(stamp), frame, lookup.of);
   return true;
 }
 
