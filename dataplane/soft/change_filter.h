@@ -51,6 +51,7 @@ class ChangeFilter {
  private:
   static constexpr std::size_t kShapes = 8;
   static constexpr unsigned kPlaceBits = 16;
+  static constexpr unsigned kChangedBits = 13;
   static constexpr std::size_t kTooMany = (1U << kPlaceBits) / 8;  // many changes would meet some flow's bits
   static constexpr std::uint64_t kAhead = 16;
   static constexpr std::uint64_t kFarthest = std::uint64_t{1} << 30;
@@ -67,10 +68,12 @@ class ChangeFilter {
     std::uint64_t latest = 0;
     // The last change of these bits, by their hash: the lower half of its number, since what is farther back
     // than kFarthest is below the floor.
-    std::array<std::uint32_t, 1U << kPlaceBits> changed{};
+    std::array<std::uint32_t, 1U << kChangedBits> changed{};
 
+    std::uint32_t& last_of(std::size_t at) { return changed[at >> (kPlaceBits - kChangedBits)]; }
     bool last_was_before(std::size_t at, std::uint64_t then) const {
-      return static_cast<std::int32_t>(changed[at] - static_cast<std::uint32_t>(then)) <= 0;
+      return static_cast<std::int32_t>(changed[at >> (kPlaceBits - kChangedBits)] -
+                                       static_cast<std::uint32_t>(then)) <= 0;
     }
   };
 
@@ -146,7 +149,7 @@ class ChangeFilter {
       Shape& shape = shape_of(*hint);
       const std::size_t at = place(hint->key);
       shape.latest = number;
-      shape.changed[at] = static_cast<std::uint32_t>(number);
+      shape.last_of(at) = static_cast<std::uint32_t>(number);
       if (&shape != &shapes_[newest_] || is_anything_in_use_ || in_use_[at]) epoch_ = number;
     }
     if (last > kFarthest) floor_ = std::max(floor_, last - kFarthest);
@@ -194,7 +197,11 @@ class ChangeFilter {
       shape = &*std::ranges::min_element(shapes_, {}, &Shape::latest);
       floor_ = std::max(floor_, shape->latest);
     }
-    *shape = {.port = hint.port, .word = hint.word, .mask = hint.mask};
+    shape->port = hint.port;
+    shape->word = hint.word;
+    shape->mask = hint.mask;
+    shape->latest = 0;
+    shape->changed.fill(0);
     return *shape;
   }
 

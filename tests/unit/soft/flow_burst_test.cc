@@ -85,5 +85,32 @@ TEST(FlowBurst, RulesThatPacketsHaveInCommonCountEachOnce) {
   for (rte_flow* rule : mapped) EXPECT_EQ(net.count(rule).hits, 6 * kRounds);
 }
 
+// The worker knows by which bits flows in use can be told, of one kind of change at a time.
+TEST(FlowBurst, AKnownFlowIsFoundByItsChangeAfterChangesOfOtherKinds) {
+  SwitchHarness net;
+  net.create("group 0 pattern from:vf0 / end actions jump group 1 / end");
+  const auto to = [&net](const std::string& fields) {
+    return net.create("group 1 pattern from:vf0 / eth / ipv4 " + fields + " / end actions to:vf1 / end");
+  };
+  const auto change_another_kind = [&] { net.destroy(to("/ udp dst is 99")); };
+  const auto change_the_same_kind = [&] { net.destroy(to("dst is 10.1.9.9")); };
+  const auto send = [&net] {
+    net.wire_in(kVm, udp_to(1));
+    net.run_once();
+    return net.xstat(kVm, "walked_packets");
+  };
+  change_another_kind();  // now, so that no key grows below
+  rte_flow* own = to("dst is 10.1.0.1");
+  EXPECT_EQ(send(), 1U);
+  change_another_kind();
+  EXPECT_EQ(send(), 1U);
+  change_the_same_kind();
+  EXPECT_EQ(send(), 1U);
+  net.destroy(own);
+  EXPECT_EQ(send(), 2U);
+  EXPECT_EQ(net.agent_out(kVm).size(), 1U);
+  EXPECT_EQ(net.wire_out(2).size(), 3U);
+}
+
 }  // namespace
 }  // namespace berth::soft::test
