@@ -87,7 +87,7 @@ CacheKeys::CacheKeys() {
 }
 
 CacheKeys::~CacheKeys() {
-  for (Slot& slot : slots_) delete slot.plans.load(std::memory_order_relaxed);
+  for (const auto& plans : plans_) delete plans.load(std::memory_order_relaxed);
 }
 
 void CacheKeys::advance(PortIndex port, const MaskWords& words, const std::uint64_t* key) {
@@ -120,26 +120,26 @@ void CacheKeys::rule_added(PortIndex port, const FieldVector& mask, const MaskWo
 }
 
 void CacheKeys::unite(PortIndex port, const FieldWords& outside, const FieldWords& inside, Grace& grace) {
-  Slot& slot = slots_[port];
-  bool has_grown = slot.plans.load(std::memory_order_relaxed) == nullptr;
+  FieldWords& united = united_[port];
+  bool has_grown = plans_[port].load(std::memory_order_relaxed) == nullptr;
   for (std::size_t i = 0; i < kFieldWords; ++i) {
     // Only what comes from the wire can be decapsulated (HP-23).
     const std::uint64_t needed = outside[i] | (port == kUplink ? inside[i] : 0);
-    has_grown = has_grown || (needed & ~slot.united[i]) != 0;
-    slot.united[i] |= needed;
+    has_grown = has_grown || (needed & ~united[i]) != 0;
+    united[i] |= needed;
   }
-  if (has_grown) publish_plans(slot, grace);
+  if (has_grown) publish_plans(port, grace);
 }
 
-void CacheKeys::publish_plans(Slot& slot, Grace& grace) {
+void CacheKeys::publish_plans(PortIndex port, Grace& grace) {
   auto* fresh = new PortPlans;
-  const auto united = std::bit_cast<FieldVector>(slot.united);
+  const auto united = std::bit_cast<FieldVector>(united_[port]);
   for (std::size_t of = kUnusual + 1; of < kFrameClasses; ++of) {
     const auto frame_class = static_cast<FrameClass>(of);
     fresh->of_class[of] = KeyPlan::covering(spread_mask(united, frame_class), kFrameShapes[of].least);
   }
   fresh->since = generation_.load(std::memory_order_relaxed) + 1;
-  const PortPlans* old = slot.plans.exchange(fresh, std::memory_order_acq_rel);
+  const PortPlans* old = plans_[port].exchange(fresh, std::memory_order_acq_rel);
   if (old != nullptr) grace.retire(&delete_plans, nullptr, const_cast<PortPlans*>(old), 0);
 }
 

@@ -58,10 +58,16 @@ class CacheKeys {
   View view(PortIndex port) const {
     if (port >= kPorts) return {};
     const std::uint64_t generation = generation_.load(std::memory_order_acquire);
-    const PortPlans* plans = slots_[port].plans.load(std::memory_order_acquire);
+    const PortPlans* plans = plans_[port].load(std::memory_order_acquire);
     // Plans that are newer than the generation would be compared with keys of older plans.
     if (plans == nullptr || generation < plans->since) return {};
     return {plans, generation};
+  }
+  // Starts loading what view() looks at, and the changes after `seen`: the control side may have written them
+  // just now.
+  void prefetch(std::uint64_t seen) const {
+    rte_prefetch0(&generation_);
+    journal_.prefetch_hint(seen + 1);
   }
   // Whether what was found at generation `then` still holds at `now` for a packet that arrived like this.
   bool still_holds(PortIndex port, std::uint64_t then, std::uint64_t now, const FieldVector& arrived) const {
@@ -78,21 +84,20 @@ class CacheKeys {
   }
 
  private:
-  struct Slot {
-    std::atomic<const PortPlans*> plans = nullptr;
-    FieldWords united{};  // control side: masks of all rules so far
-  };
   void unite(PortIndex port, const FieldWords& outside, const FieldWords& inside, Grace& grace);
-  void publish_plans(Slot& slot, Grace& grace);
+  void publish_plans(PortIndex port, Grace& grace);
   void advance(PortIndex port, const MaskWords& words, const std::uint64_t* key);
 
-  std::atomic<std::uint64_t> generation_ = 1;
+  // What the worker reads for every burst lies apart from what the control side writes for every rule.
+  alignas(64) std::array<std::atomic<const PortPlans*>, kPorts> plans_{};
+  alignas(64) std::atomic<std::uint64_t> generation_ = 1;
   ChangeJournal journal_;
-  // Control side: of the rules of every port, what their masks ask of packets outside and inside a tunnel.
+  // Control side: masks of all rules so far, by port.
+  alignas(64) std::array<FieldWords, kPorts> united_{};
+  // Of the rules of every port, what their masks ask of packets outside and inside a tunnel.
   FieldWords united_of_all_{};
   // Which bits say which packets a change concerns: those that no rule so far has written.
   FieldWords compared_;
-  std::array<Slot, kPorts> slots_;
 };
 
 }  // namespace berth::soft

@@ -1,5 +1,5 @@
 // The last changes of the switch's rules, so that a flow that was cached before them can ask whether they
-// concern it.
+// concern it. Of many of them it has what tells most about each (a hint), of some all that a rule compares.
 //
 // One writer (the control side, under its mutex), one reader (the worker), no lock: a slot's number is
 // cleared while it is written, and the reader looks at it before and after. A change that cannot be read any
@@ -16,6 +16,8 @@
 #include <cstdint>
 #include <optional>
 
+#include <rte_prefetch.h>
+
 namespace berth::soft {
 
 // Packets of `port` (kAnyPort: of all) that may have to do with a change have `word & mask == key` in a
@@ -30,6 +32,7 @@ struct ChangeHint {
 class ChangeJournal {
  public:
   static constexpr std::uint64_t kDepth = 64;
+  static constexpr std::uint64_t kHints = 1024;
 
   // A rule came or went: packets that may have to do with it are those of `port` with `packet & mask == key`,
   // in as far as `compared` lets its bits count. `number` grows by one a change, from 1 on.
@@ -52,24 +55,32 @@ class ChangeJournal {
     }
     slot.count.store(count, std::memory_order_relaxed);
     slot.port.store(port, std::memory_order_relaxed);
-    slot.hint.index.store(hint.word, std::memory_order_relaxed);
-    slot.hint.mask.store(hint.mask, std::memory_order_relaxed);
-    slot.hint.key.store(hint.key, std::memory_order_relaxed);
     slot.number.store(number, std::memory_order_release);
+
+    HintSlot& brief = hints_[number % kHints];
+    brief.number.store(0, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);
+    brief.place.store(std::uint64_t{hint.port} << 32 | hint.word, std::memory_order_relaxed);
+    brief.mask.store(hint.mask, std::memory_order_relaxed);
+    brief.key.store(hint.key, std::memory_order_relaxed);
+    brief.number.store(number, std::memory_order_release);
   }
 
   // What tells most about a change, or nothing when it cannot be read any more.
   std::optional<ChangeHint> hint(std::uint64_t number) const {
-    const Slot& slot = slots_[number % kDepth];
+    const HintSlot& slot = hints_[number % kHints];
     if (slot.number.load(std::memory_order_acquire) != number) return {};
-    const ChangeHint hint{.port = slot.port.load(std::memory_order_relaxed),
-                          .word = slot.hint.index.load(std::memory_order_relaxed),
-                          .mask = slot.hint.mask.load(std::memory_order_relaxed),
-                          .key = slot.hint.key.load(std::memory_order_relaxed)};
+    const std::uint64_t place = slot.place.load(std::memory_order_relaxed);
+    const ChangeHint hint{.port = static_cast<PortIndex>(place >> 32),
+                          .word = static_cast<std::uint32_t>(place),
+                          .mask = slot.mask.load(std::memory_order_relaxed),
+                          .key = slot.key.load(std::memory_order_relaxed)};
     std::atomic_thread_fence(std::memory_order_acquire);
     if (slot.number.load(std::memory_order_relaxed) != number) return {};
     return hint;
   }
+  // Starts loading it: another processor has written it just now.
+  void prefetch_hint(std::uint64_t number) const { rte_prefetch0(&hints_[number % kHints]); }
 
   // Whether changes `after` + 1 to `last` all leave a packet of the port alone that arrived with these
   // fields. Fields behind a tunnel header count as outer ones, too: the change may be of a rule that sees
@@ -89,13 +100,17 @@ class ChangeJournal {
     std::atomic<std::uint64_t> mask = 0;
     std::atomic<std::uint64_t> key = 0;
   };
-  // The hint is in the first line.
   struct alignas(64) Slot {
     std::atomic<std::uint64_t> number = 0;
     std::atomic<PortIndex> port = kAnyPort;
     std::atomic<std::uint32_t> count = 0;
-    Word hint;
     std::array<Word, kMaxKeyWords> words;
+  };
+  struct alignas(32) HintSlot {
+    std::atomic<std::uint64_t> number = 0;
+    std::atomic<std::uint64_t> place = 0;  // port 32 | word 32
+    std::atomic<std::uint64_t> mask = 0;
+    std::atomic<std::uint64_t> key = 0;
   };
 
   bool spares(PortIndex port, std::uint64_t number, const FieldWords& fields, bool has_inner) const {
@@ -123,6 +138,7 @@ class ChangeJournal {
   }
 
   std::array<Slot, kDepth> slots_;
+  std::array<HintSlot, kHints> hints_;
 };
 
 }  // namespace berth::soft

@@ -15,7 +15,11 @@ constexpr std::uint8_t kDefaultTtl = 64;
 
 std::uint32_t sum_words(const std::uint8_t* data, std::size_t bytes) {
   std::uint32_t sum = 0;
-  for (std::size_t i = 0; i < bytes; i += 2) sum += static_cast<std::uint32_t>(data[i] << 8 | data[i + 1]);
+  for (std::size_t i = 0; i < bytes; i += 2) {
+    std::uint16_t word = 0;
+    std::memcpy(&word, data + i, 2);
+    sum += word;
+  }
   while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
   return sum;
 }

@@ -7,6 +7,8 @@
 namespace berth::soft {
 namespace {
 
+constexpr std::uint64_t kFirstSets = 64;
+
 std::uint64_t flags_of(const FlowPath& path) {
   std::uint64_t flags = path.is_miss ? Flow::kIsMiss : 0;
   bool is_simple = true;
@@ -24,8 +26,8 @@ std::uint64_t flags_of(const FlowPath& path) {
   if (is_simple && (flags & kBoth) != kBoth) flags |= Flow::kIsSimple;
   const Rule& last = *path.rules[path.count - 1U];
   const bool encapsulates = last.fate == Fate::kPort && last.target.encap != nullptr;
-  if (flags == (Flow::kIsSimple | Flow::kWrites) && encapsulates && path.count <= Flow::kRulesInFront &&
-      last.only_destination_mac() != nullptr) {
+  if (flags == (Flow::kIsSimple | Flow::kWrites) && encapsulates && path.count <= Flow::kFirstRules + 1 &&
+      last.count && last.only_destination_mac() != nullptr) {
     flags |= Flow::kIsMapping;
   }
   return flags;
@@ -33,50 +35,58 @@ std::uint64_t flags_of(const FlowPath& path) {
 
 }  // namespace
 
-FlowCache::FlowCache(std::uint32_t flows) {
-  const std::uint64_t count = std::bit_ceil(std::max<std::uint64_t>(flows / kWays, 1));
+FlowCache::FlowCache(std::uint32_t flows)
+    : most_sets_(std::bit_ceil(std::max<std::uint64_t>(flows / kWays, 1))) {
   // Fresh pages are zero: no tag is, so no way holds anything yet.
-  index_memory_ = allocate_pages(count * sizeof(Tags));
-  flow_memory_ = allocate_pages(count * kWays * sizeof(Flow));
-  index_ = reinterpret_cast<Tags*>(index_memory_.get());
-  flows_ = reinterpret_cast<Flow*>(flow_memory_.get());
-  last_ = count - 1;
+  index_memory_ = allocate_pages(most_sets_ * sizeof(Tags));
+  flow_memory_ = allocate_pages(most_sets_ * kWays * sizeof(Flow));
+  places_ = {.index = reinterpret_cast<Tags*>(index_memory_.get()),
+             .flows = reinterpret_cast<Flow*>(flow_memory_.get()),
+             .last = std::min(kFirstSets, most_sets_) - 1};
 }
 
 bool FlowCache::find_other(Lookup& lookup, std::uint64_t stamp) const {
   if (lookup.blocks == 0) return false;
-  const std::uint64_t set = lookup.hash & last_;
+  const std::uint64_t set = lookup.hash & places_.last;
   for (std::size_t way = 0; way < kWays; ++way) {
-    if (index_[set].way[way] != tag_of(lookup.hash)) continue;
-    lookup.flow = &flows_[set * kWays + way];
+    if (places_.index[set].way[way] != tag_of(lookup.hash)) continue;
+    lookup.flow = &places_.flows[set * kWays + way];
     if (is_known(lookup, stamp)) return true;
   }
   return false;
 }
 
-// The same flow's old place, else a free one, else one of older rules, else any.
+// The same flow's old place, else a free one, else any.
 std::size_t FlowCache::victim(Lookup& lookup, std::uint64_t stamp) {
-  const std::uint64_t set = lookup.hash & last_;
-  const Flow* flows = flows_ + set * kWays;
+  const std::uint64_t set = lookup.hash & places_.last;
+  const Flow* flows = places_.flows + set * kWays;
   if (find_other(lookup, stamp)) return static_cast<std::size_t>(lookup.flow - flows);
-  std::size_t chosen = next_victim_++ % kWays;
   for (std::size_t way = 0; way < kWays; ++way) {
-    if (index_[set].way[way] == 0) return way;
-    if (flows[way].is_akin(stamp) && !flows[way].is_stamped(stamp)) chosen = way;
+    if (places_.index[set].way[way] == 0) return way;
   }
-  return chosen;
+  ++crowded_;
+  return next_victim_++ % kWays;
+}
+
+// Half of the flows have another set from now on, and are found anew; where they were they are other flows'
+// victims by and by.
+void FlowCache::grow() {
+  places_.last = places_.last * 2 + 1;
+  crowded_ = 0;
 }
 
 void FlowCache::remember(Lookup& lookup, std::uint64_t stamp, const FlowPath& path) {
-  const std::uint64_t set = lookup.hash & last_;
+  const std::uint64_t sets = places_.last + 1;
+  if (crowded_ > sets / 8 && sets < most_sets_) grow();
+  const std::uint64_t set = lookup.hash & places_.last;
   const std::size_t way = victim(lookup, stamp);
-  index_[set].way[way] = tag_of(lookup.hash);
-  Flow& flow = flows_[set * kWays + way];
+  places_.index[set].way[way] = tag_of(lookup.hash);
+  Flow& flow = places_.flows[set * kWays + way];
   flow.head = stamp | flags_of(path) | path.count;
-  Rule* last = path.rules[path.count - 1U];
-  for (std::size_t i = 0; i < FlowPath::kMaxRules; ++i) {
-    Rule*& place = i < Flow::kRulesInFront ? flow.front[i] : flow.back[i - Flow::kRulesInFront];
-    place = i < path.count ? path.rules[i] : last;
+  flow.last = path.rules[path.count - 1U];
+  for (std::size_t i = 0; i + 1 < FlowPath::kMaxRules; ++i) {
+    Rule*& place = i < Flow::kFirstRules ? flow.first[i] : flow.others[i - Flow::kFirstRules];
+    place = i + 1 < path.count ? path.rules[i] : nullptr;
   }
   std::copy_n(lookup.key.begin(), lookup.blocks * KeyPlan::kBlock, flow.key.begin());
 }

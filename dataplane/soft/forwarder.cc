@@ -6,6 +6,7 @@
 
 namespace berth::soft {
 std::uint32_t Forwarder::run() {
+  if (cache_ != nullptr) rules_.cache_keys().prefetch(changes_.seen());
   const Grace::WorkerSection section(rules_.grace());
   if (!is_running_.load(std::memory_order_acquire)) return 0;
   std::uint32_t total = 0;

@@ -51,15 +51,19 @@ class Forwarder {
   // they may be, flows that they are, then what the rules want.
   void take_up(PortIndex index, std::span<rte_mbuf*> packets);
   std::uint32_t take_up_injected();
-  std::size_t prepare(SwitchPort& port, std::span<rte_mbuf*> packets, const PortPlans* plans);
+  std::size_t admit(SwitchPort& port, std::span<rte_mbuf*> packets);
+  [[gnu::noinline]] static bool admit_unusual(SwitchPort& port, rte_mbuf*& packet, std::uint32_t largest);
+  void prepare(std::span<rte_mbuf*> packets, const PortPlans& plans);
   void find_flows(PortIndex index, std::span<rte_mbuf*> packets, const CacheKeys::View& view);
   bool revive(const FlowCache::Lookup& lookup, std::uint64_t stamp, const rte_mbuf& packet,
               const CacheKeys::View& view);
+  [[gnu::noinline]] bool is_spared_by_each(std::uint64_t then, std::uint64_t stamp, const rte_mbuf& packet,
+                                           const CacheKeys::View& view);
   void forward(PortIndex index, std::span<rte_mbuf*> packets, const CacheKeys::View& view);
 
   // Packets of one simple flow (flow_cache.h), one after the other in the burst.
   void follow_together(SwitchPort& source, std::span<rte_mbuf*> packets, const Flow& flow, FrameClass of);
-  std::size_t encapsulate(SwitchPort& source, std::span<rte_mbuf*> packets, const FlowCache::Lookup* lookups);
+  std::size_t encapsulate(SwitchPort& source, std::span<rte_mbuf*> packets, const FlowCache::Lookup* lookup);
   void follow(SwitchPort& source, rte_mbuf& packet, const Flow& flow, FrameClass of);
   // The long way, through the groups. `path` is null when there is nothing to remember it by.
   void walk_groups(PortIndex index, rte_mbuf& packet, FlowPath* path);

@@ -76,36 +76,35 @@ Word load(const std::uint8_t* at) {
 }
 static_assert(std::endian::native == std::endian::little);  // the constants below are
 
-[[gnu::always_inline]] inline unsigned kind_of(const std::uint8_t* frame, std::uint32_t left) {
-  constexpr std::uint64_t kIpv4 = 0x450008;  // Ethernet type, then version and header length
-  constexpr std::uint64_t kIpv6 = 0x60dd86;
+template <bool kIsIpv6>
+[[gnu::always_inline]] inline unsigned kind_behind(std::uint32_t protocol, std::uint32_t left) {
+  constexpr unsigned kFirst = kIsIpv6 ? 3 : 0;
+  const auto if_complete = [left](unsigned kind) { return left < kLeast[kind] ? kNoKind : kind; };
+  if (protocol == 17) [[likely]]
+    return if_complete(kFirst);
+  if (protocol == 6) return if_complete(kFirst + 1);
+  if (protocol == (kIsIpv6 ? 58 : 1)) return if_complete(kFirst + 2);
+  return kNoKind;
+}
+
+inline constexpr std::uint64_t kIpv4Start = 0x450008;  // Ethernet type, then version and header length
+inline constexpr std::uint64_t kIpv6Start = 0x60dd86;
+
+// Behind an Ethernet header whose type says IPv4; `left` is kLeast[0] or more.
+[[gnu::always_inline]] inline unsigned kind_of_ipv4(const std::uint8_t* frame, std::uint32_t left) {
   constexpr std::uint32_t kFragmentBits = 0xff3f;  // more fragments, or an offset
-  if (left < kLeast[0]) [[unlikely]]
+  const auto word = load<std::uint32_t>(frame + 20);
+  if ((word & kFragmentBits) != 0) [[unlikely]]
     return kNoKind;
+  return kind_behind<false>(word >> 24, left);
+}
+
+inline unsigned kind_of(const std::uint8_t* frame, std::uint32_t left) {
+  if (left < kLeast[0]) return kNoKind;
   const auto types = load<std::uint64_t>(frame + 12);
-  std::uint32_t protocol = 0;
-  unsigned kind = 0;
-  std::uint32_t icmp = 1;
-  if ((types & 0xffffff) == kIpv4) [[likely]] {
-    const auto word = load<std::uint32_t>(frame + 20);
-    if ((word & kFragmentBits) != 0) [[unlikely]]
-      return kNoKind;
-    protocol = word >> 24;
-  } else if ((types & 0xf0ffff) == kIpv6) {
-    protocol = frame[20];
-    kind = 3;
-    icmp = 58;
-  } else {
-    return kNoKind;
-  }
-  if (protocol == 6) {
-    kind += 1;
-  } else if (protocol == icmp) {
-    kind += 2;
-  } else if (protocol != 17) {
-    return kNoKind;
-  }
-  return left < kLeast[kind] ? kNoKind : kind;
+  if ((types & 0xffffff) == kIpv4Start) return kind_of_ipv4(frame, left);
+  if ((types & 0xf0ffff) == kIpv6Start) return kind_behind<true>(frame[20], left);
+  return kNoKind;
 }
 
 inline bool is_vxlan_port(const std::uint8_t* l4) {
@@ -123,25 +122,43 @@ struct RawWord {
 };
 extern const std::array<std::array<RawWord, 2 * kLayerWords>, kFrameClasses> kRawWords;  // outer, inner
 
+namespace frame {
+
+// Of a frame that is UDP over IP, and maybe a tunnel.
+template <bool kIsIpv6>
+[[gnu::always_inline]] inline FrameClass classify_udp(const std::uint8_t* data, std::uint32_t length) {
+  constexpr std::uint8_t kFlagVniIsValid = 0x08;
+  constexpr FrameClass kPlain = 1 + (kIsIpv6 ? 3 : 0);
+  constexpr std::uint32_t kL4 = kIsIpv6 ? kL4OfIpv6 : kL4OfIpv4;
+  constexpr std::uint32_t kInside = kL4 + kUdpBytes + kVxlanBytes;
+  if (!is_vxlan_port(data + kL4)) return kPlain;
+  // To the wrong port, but no tunnel: the parser sees plain UDP.
+  if (length < kInside || (data[kL4 + kUdpBytes] & kFlagVniIsValid) == 0) return kPlain;
+  const unsigned inner = kind_of(data + kInside, length - kInside);
+  if (inner == kNoKind) return kUnusual;
+  const std::uint32_t inner_l4 = kInside + (inner >= 3 ? kL4OfIpv6 : kL4OfIpv4);
+  if (inner % 3 == 0 && is_vxlan_port(data + inner_l4)) return kUnusual;  // a tunnel in a tunnel
+  return static_cast<FrameClass>(1 + (kIsIpv6 ? 2 : 1) * kKinds + inner);
+}
+
+}  // namespace frame
+
 // `length` is the number of contiguous bytes at `data`.
 [[gnu::always_inline]] inline FrameClass classify(const std::uint8_t* data, std::uint32_t length) {
-  constexpr std::uint8_t kFlagVniIsValid = 0x08;
-  const unsigned kind = frame::kind_of(data, length);
-  if (kind == kNoKind) [[unlikely]]
+  if (length < frame::kLeast[0]) [[unlikely]]
     return kUnusual;
-  const bool is_v6 = kind >= 3;
-  const std::uint32_t l4 = is_v6 ? frame::kL4OfIpv6 : frame::kL4OfIpv4;
-  if (kind != (is_v6 ? 3U : 0U) || !frame::is_vxlan_port(data + l4)) return static_cast<FrameClass>(1 + kind);
-  const std::uint32_t inside = l4 + frame::kUdpBytes + frame::kVxlanBytes;
-  // To the wrong port, but no tunnel: the parser sees plain UDP.
-  if (length < inside || (data[l4 + frame::kUdpBytes] & kFlagVniIsValid) == 0) {
-    return static_cast<FrameClass>(1 + kind);
+  const auto types = frame::load<std::uint64_t>(data + 12);
+  if ((types & 0xffffff) == frame::kIpv4Start) [[likely]] {
+    const unsigned kind = frame::kind_of_ipv4(data, length);
+    if (kind == 0) [[likely]]
+      return frame::classify_udp<false>(data, length);
+    return kind == kNoKind ? kUnusual : static_cast<FrameClass>(1 + kind);
   }
-  const unsigned inner = frame::kind_of(data + inside, length - inside);
-  if (inner == kNoKind) return kUnusual;
-  const std::uint32_t inner_l4 = inside + (inner >= 3 ? frame::kL4OfIpv6 : frame::kL4OfIpv4);
-  if (inner % 3 == 0 && frame::is_vxlan_port(data + inner_l4)) return kUnusual;  // a tunnel in a tunnel
-  return static_cast<FrameClass>(1 + (is_v6 ? 2 : 1) * kKinds + inner);
+  if ((types & 0xf0ffff) != frame::kIpv6Start) [[unlikely]]
+    return kUnusual;
+  const unsigned kind = frame::kind_behind<true>(data[20], length);
+  if (kind == 3) return frame::classify_udp<true>(data, length);
+  return kind == kNoKind ? kUnusual : static_cast<FrameClass>(1 + kind);
 }
 
 }  // namespace berth::soft

@@ -1,6 +1,7 @@
 #include "dataplane/soft/grace.h"
 
 #include <new>
+#include <utility>
 
 namespace berth::soft {
 namespace {
@@ -21,21 +22,29 @@ Grace::Grace() {
 }
 
 void Grace::retire(Free free, void* context, void* object, std::size_t size) {
-  retired_.push_back({rte_rcu_qsbr_start(state_.get()), free, context, object, size});
+  waiting_.push_back({free, context, object, size});
+  waiting_bytes_ += size;
+}
+
+void Grace::free_leaving() {
+  for (const Retired& one : leaving_) one.free(one.context, one.object, one.size);
+  leaving_.clear();
 }
 
 void Grace::reclaim() {
-  while (!retired_.empty()) {
-    const Retired front = retired_.front();
-    if (rte_rcu_qsbr_check(state_.get(), front.token, false) == 0) return;
-    retired_.pop_front();
-    front.free(front.context, front.object, front.size);
-  }
+  if (!leaving_.empty() && rte_rcu_qsbr_check(state_.get(), token_, false) != 0) free_leaving();
+  if (!leaving_.empty() || (waiting_.size() < kObjects && waiting_bytes_ < kBytes)) return;
+  std::swap(leaving_, waiting_);
+  waiting_bytes_ = 0;
+  token_ = rte_rcu_qsbr_start(state_.get());
 }
 
 void Grace::synchronize() {
   rte_rcu_qsbr_synchronize(state_.get(), RTE_QSBR_THRID_INVALID);
-  reclaim();
+  free_leaving();
+  std::swap(leaving_, waiting_);
+  waiting_bytes_ = 0;
+  free_leaving();
 }
 
 }  // namespace berth::soft

@@ -3,12 +3,14 @@
 //
 // The worker brackets each iteration with a WorkerSection. Outside of one it is offline, so the control
 // side never waits for a worker that is not running. `retire` never blocks; `reclaim` frees what is due.
+// Grace periods are shared by many objects: each begins and ends with words that the worker and the control
+// side both write, and while these wander from one processor to the other, packets wait.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <functional>
 #include <memory>
+#include <vector>
 
 #include <rte_rcu_qsbr.h>
 
@@ -37,13 +39,14 @@ class Grace {
 
   void reclaim();      // what is due
   void synchronize();  // waits for the worker's current section, then frees everything
-  std::size_t pending() const { return retired_.size(); }
 
  private:
   static constexpr unsigned kWorker = 0;
+  // A grace period begins for so many objects, or so much memory.
+  static constexpr std::size_t kObjects = 32;
+  static constexpr std::size_t kBytes = std::size_t{256} << 10;
 
   struct Retired {
-    std::uint64_t token;
     Free free;
     void* context;
     void* object;
@@ -52,9 +55,13 @@ class Grace {
   struct StateDeleter {
     void operator()(rte_rcu_qsbr* state) const;
   };
+  void free_leaving();
 
   std::unique_ptr<rte_rcu_qsbr, StateDeleter> state_;
-  std::deque<Retired> retired_;
+  std::vector<Retired> waiting_;  // no grace period has begun for these
+  std::size_t waiting_bytes_ = 0;
+  std::vector<Retired> leaving_;  // freed when the grace period of `token_` is over
+  std::uint64_t token_ = 0;
 };
 
 }  // namespace berth::soft
