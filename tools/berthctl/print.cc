@@ -100,6 +100,14 @@ std::vector<std::string> groups_of(const v1::Interface& interface) {
   return {interface.policy_groups().begin(), interface.policy_groups().end()};
 }
 
+json::array addresses_of(const v1::Capacity& capacity) {
+  json::array addresses;
+  for (const v1::AddressCapacity& one : capacity.addresses())
+    addresses.push_back(json::object{
+        {"vpc", one.vpc()}, {"subnet", one.subnet()}, {"total", one.total()}, {"free", one.free()}});
+  return addresses;
+}
+
 json::object to_json(const v1::AttachedInterface& attached) {
   const v1::Interface& interface = attached.interface();
   json::object object{{"vpc", interface.vpc()},
@@ -247,8 +255,11 @@ void print_capacity(const v1::Capacity& capacity, Format format) {
                                    {"rules_total", capacity.rules_total()},
                                    {"rules_free", capacity.rules_free()},
                                    {"operations_running", capacity.operations_running()},
-                                   {"operations_max", capacity.operations_max()}});
+                                   {"operations_max", capacity.operations_max()},
+                                   {"addresses", addresses_of(capacity)}});
   }
+  for (const v1::AddressCapacity& one : capacity.addresses())
+    fmt::print("addresses   {} of {} free in {} of {}\n", one.free(), one.total(), one.subnet(), one.vpc());
   fmt::print("functions   {} of {} free, {} quarantined\n", capacity.functions_free(),
              capacity.functions_total(), capacity.functions_quarantined());
   if (capacity.rules_total() == 0) fmt::print("rules       as many as the eSwitch takes\n");
