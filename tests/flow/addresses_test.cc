@@ -43,7 +43,9 @@ class Addresses : public ::testing::Test {
     EXPECT_TRUE(ended && !ended->error) << (ended ? "" : ended.error().message);
     return ended.value_or(agent::Operation());
   }
-  std::vector<std::string> ips_of(const agent::AttachIntent& wanted) { return ips(*attach(wanted).result); }
+  std::vector<std::string> ips_of(const agent::AttachIntent& wanted) {
+    return ips(attach(wanted).result.value_or(agent::Attachment()));
+  }
   std::uint64_t free_ipv4() const { return world.agent.capacity().addresses.at(0).free; }
 
   AgentWorld world;
@@ -56,7 +58,6 @@ TEST_F(Addresses, AreChosenFromTheBlocksOfEachFamily) {
   both.interfaces[0].ips = {ip("10.1.0.41")};
   EXPECT_THAT(ips_of(both), ElementsAre("10.1.0.41", "2001:db8:1::8002"));
   EXPECT_EQ(free_ipv4(), 1U) << "one was chosen, one was asked for";
-  EXPECT_EQ(world.eswitch.rules, (world.run(world.agent.resync()), world.eswitch.rules));
 }
 
 TEST_F(Addresses, OfOneRequestAreApart) {
@@ -71,7 +72,7 @@ TEST_F(Addresses, OfARequestThatComesAgainAreTheSame) {
   const auto first = attach(intent(5));
   const auto again = attach(intent(5));
   EXPECT_EQ(again.id, first.id);
-  EXPECT_EQ(ips(*again.result), ips(*first.result));
+  EXPECT_EQ(ips(again.result.value()), ips(first.result.value()));
   EXPECT_EQ(free_ipv4(), 2U);
   auto other = intent(5);
   other.interfaces[0].allocate = {kIpv6Subnet};
@@ -82,7 +83,7 @@ TEST_F(Addresses, ThatWereFreedComeAfterTheOthers) {
   const auto a = attach(intent(5));  // .40
   EXPECT_FALSE(world.detach(a.attachment, "bye-a")->error);
   const auto b = attach(intent(6));
-  EXPECT_THAT(ips(*b.result), ElementsAre("10.1.0.41"));
+  EXPECT_THAT(ips(b.result.value()), ElementsAre("10.1.0.41"));
   EXPECT_FALSE(world.detach(b.attachment, "bye-b")->error);
   EXPECT_THAT(ips_of(intent(7)), ElementsAre("10.1.0.42"));
   EXPECT_THAT(ips_of(intent(8)), ElementsAre("10.1.0.40")) << "freed first";
