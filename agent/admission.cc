@@ -1,5 +1,6 @@
 #include "agent/admission.h"
 
+#include "agent/address_pool.h"
 #include "dataplane/pipeline.h"
 
 #include <algorithm>
@@ -38,7 +39,8 @@ Result<std::uint32_t> fit_mtu(const InterfaceIntent& intent, std::size_t number,
                       fmt::format("{} and {} of tunnel headers exceed the underlay's {}", intent.mtu_bytes,
                                   overhead, underlay.mtu_bytes));
   }
-  const bool has_v6 = std::ranges::any_of(intent.ips, [](const IpAddress& ip) { return !ip.is_v4(); });
+  const auto is_v6 = [](const auto& one) { return one.family() == IpFamily::kV6; };
+  const bool has_v6 = std::ranges::any_of(intent.ips, is_v6) || std::ranges::any_of(intent.allocate, is_v6);
   const std::uint32_t smallest = has_v6 ? kMinIpv6MtuBytes : kMinMtuBytes;
   if (intent.mtu_bytes < smallest) {
     return fail_field(field(number, "mtu_bytes"), "MTU_TOO_SMALL",
@@ -48,11 +50,18 @@ Result<std::uint32_t> fit_mtu(const InterfaceIntent& intent, std::size_t number,
 }
 
 Result<void> check_addresses(const InterfaceIntent& intent, std::size_t number) {
-  const auto& ips = intent.ips;
-  if (ips.empty()) return fail_field(field(number, "ips"), "NO_IP", "an interface needs an address");
-  if (ips.size() > 2 || (ips.size() == 2 && ips[0].family() == ips[1].family())) {
-    return fail_field(field(number, "ips"), "IP_FAMILY_TWICE", "at most one address of each family");
-  }
+  std::vector<IpFamily> families;
+  const auto take = [&](const auto& some, std::string_view name) -> Result<void> {
+    for (const auto& one : some) {
+      if (std::ranges::find(families, one.family()) != families.end())
+        return fail_field(field(number, name), "IP_FAMILY_TWICE", "at most one address of each family");
+      families.push_back(one.family());
+    }
+    return {};
+  };
+  if (const auto good = take(intent.ips, "ips"); !good) return good;
+  if (const auto good = take(intent.allocate, "allocate"); !good) return good;
+  if (families.empty()) return fail_field(field(number, "ips"), "NO_IP", "an interface needs an address");
   if (intent.mac.is_multicast() || intent.mac.is_zero()) {
     return fail_field(field(number, "mac"), "MAC_NOT_UNICAST",
                       fmt::format("{} is not a unicast address", intent.mac));
@@ -225,6 +234,19 @@ std::vector<dataplane::ResourceError> check_push(const dataplane::VpcSet& vpcs,
         found.push_back({name, std::move(error).in(fmt::format("attached VM {}", attachment.vm))});
       }
     }
+  }
+  return found;
+}
+
+std::vector<dataplane::ResourceError> check_host_blocks(const dataplane::Vpc& vpc,
+                                                        const IpAddress& own_vtep) {
+  std::vector<dataplane::ResourceError> found;
+  for (const dataplane::Mapping& mapping : vpc.mappings) {
+    if (mapping.vtep == own_vtep || !is_in_blocks(vpc, mapping.ip)) continue;
+    found.push_back({fmt::format("vpc/{}/mapping/{}", vpc.id, mapping.ip),
+                     Error{Code::kInvalidArgument,
+                           fmt::format("{} is at {}, and in a block of this host", mapping.ip, mapping.vtep),
+                           "HOST_BLOCK_MAPPED"}});
   }
   return found;
 }

@@ -62,6 +62,9 @@ Result<void> check_against_vpc(const WantedInterface& wanted, const dataplane::V
 // family.
 std::vector<dataplane::ResourceError> check_vteps(const dataplane::Vpc& vpc, const IpAddress& own_vtep);
 
+// Mappings of `vpc` to other hosts whose address this host might hand out.
+std::vector<dataplane::ResourceError> check_host_blocks(const dataplane::Vpc& vpc, const IpAddress& own_vtep);
+
 // The reverse: what a push would do to the VMs that are attached here.
 std::vector<dataplane::ResourceError> check_push(const dataplane::VpcSet& vpcs,
                                                  std::span<const Attachment> local,

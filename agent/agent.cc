@@ -74,6 +74,7 @@ Agent::Agent(asio::any_io_executor executor, dataplane::Eswitch& eswitch, host::
                 .state = state,
                 .turns = turns_,
                 .eswitch_budget = eswitch_budget_,
+                .addresses = addresses_,
                 .passthrough = settings.passthrough,
                 .devices = settings.devices,
                 .underlay_mtu_bytes = settings.underlay_mtu_bytes,
@@ -147,7 +148,8 @@ Capacity Agent::capacity() const {
           .eswitch_total = eswitch_budget_.total(),
           .eswitch_free = eswitch_budget_.free_beside(reconciler_.held_use()),
           .operations_running = turns_.count(),
-          .operations_max = turns_.limits().total};
+          .operations_max = turns_.limits().total,
+          .addresses = address_capacity(vpcs_, attachments_)};
 }
 
 Task<std::vector<PortCounters>> Agent::read_counters(AttachmentId attachment) {
@@ -226,6 +228,7 @@ std::vector<dataplane::ResourceError> Agent::check(const VpcPush& push,
     if (vpc == push.vpcs->end()) continue;
     for (auto& error : dataplane::check_vpc(*vpc->second)) errors.push_back(std::move(error));
     for (auto& error : check_vteps(*vpc->second, vtep())) errors.push_back(std::move(error));
+    for (auto& error : check_host_blocks(*vpc->second, vtep())) errors.push_back(std::move(error));
   }
   if (errors.empty()) errors = check_push(*push.vpcs, attachments_.list(), vtep());
   return errors;

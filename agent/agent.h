@@ -2,6 +2,7 @@
 // it. Owns the tables; the workflows and the reconciler work on them.
 #pragma once
 
+#include "agent/allocate.h"
 #include "agent/audited_host.h"
 #include "agent/audited_parts.h"
 #include "agent/explain.h"
@@ -46,6 +47,7 @@ struct Capacity {
   TableUse eswitch_free;
   std::size_t operations_running = 0;  // or waiting
   std::size_t operations_max = 0;
+  std::vector<AddressCapacity> addresses;
 };
 
 struct VpcPush {
@@ -141,6 +143,7 @@ class Agent {
   host::FunctionPool functions_;
   Turns turns_;
   EswitchBudget eswitch_budget_;
+  AddressPool addresses_;
   TaskGroup tasks_;
   AsyncMutex push_mutex_;  // pushes are validated against the state they replace
   bool next_hops_are_programmed_ = true;

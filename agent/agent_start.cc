@@ -79,6 +79,7 @@ Result<void> Agent::restore(const SavedState& saved) {
     }
     attachments_.insert(std::move(attachment));
   }
+  for (const FreedAddress& freed : saved.freed_addresses) addresses_.note_freed(freed);
   operations_.restore(saved);
   if (outbox_) outbox_->restore(saved.untold);
   if (saved.vpcs_version != 0)

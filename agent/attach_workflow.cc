@@ -1,6 +1,7 @@
 #include "agent/attach_workflow.h"
 
 #include "agent/admission.h"
+#include "agent/allocate.h"
 #include "agent/detach_workflow.h"
 #include "agent/device_steps.h"
 #include "agent/interface_steps.h"
@@ -147,6 +148,8 @@ Task<StepOutcome> AttachWorkflow::resolve() {
   // No await from here on: what is checked is still true when it is reserved.
   if (services_.operations.is_known(intent_.request))
     co_return fail(Code::kAborted, "", "a retry of the same request was faster");
+  const auto allocated = allocate();
+  if (!allocated) co_return pass(allocated);
   const auto fits = check_fit();
   if (!fits) co_return pass(fits);
   auto room = reserve_rules();
@@ -171,6 +174,8 @@ Task<Attachment> AttachWorkflow::check() {
   if (!admitted) co_return pass(admitted, name_);
   const auto known = co_await wait_for_vpcs();
   if (!known) co_return pass(known, name_);
+  const auto allocated = allocate();
+  if (!allocated) co_return pass(allocated, name_);
   const auto fits = check_fit();
   if (!fits) co_return pass(fits, name_);
   const auto room = reserve_rules();
@@ -207,6 +212,15 @@ Result<void> AttachWorkflow::check_known() const {
                   fmt::format("VPC {} has no policy group {} on this host", one.vpc, *group));
     }
   }
+  return {};
+}
+
+// They are the attachment's when it is in the tables, and nobody's before that.
+Result<void> AttachWorkflow::allocate() {
+  auto with_addresses =
+      allocate_addresses(intent_, services_.vpcs, services_.attachments, services_.addresses);
+  if (!with_addresses) return pass(with_addresses);
+  intent_ = *std::move(with_addresses);
   return {};
 }
 

@@ -58,6 +58,7 @@ class AttachWorkflow {
   SavedAttachment row();
   Task<void> wait_for_vpcs();
   Result<void> check_known() const;
+  Result<void> allocate();
   Result<void> check_fit() const;
   Result<EswitchBudget::Reservation> reserve_rules();
   Result<void> check_wanted();

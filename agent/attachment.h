@@ -22,12 +22,14 @@ enum class NetworkClass : std::uint8_t { kUnspecified, kCompute, kConverged, kSt
 
 struct InterfaceIntent {
   VpcId vpc;
-  std::vector<IpAddress> ips;  // one or two: at most one of each family
+  std::vector<IpAddress> ips;  // with those of `allocate` one or two: at most one of each family
   MacAddress mac;
   std::uint32_t mtu_bytes = 0;  // 0: the largest that fits the underlay
   dataplane::Rates rates = {};
   NetworkClass network_class = NetworkClass::kUnspecified;
   std::vector<dataplane::PolicyGroupId> policy_groups = {};  // of its VPC, each once, in any order
+  // Subnets of its VPC from which the host chooses an address each. An attachment's `ips` have them.
+  std::vector<IpPrefix> allocate = {};
   auto operator<=>(const InterfaceIntent&) const = default;
 };
 

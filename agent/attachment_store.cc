@@ -144,6 +144,22 @@ std::vector<PortOwner> AttachmentStore::list_in(const VpcId& vpc) const {
   return found;
 }
 
+bool AttachmentStore::has_ip(const VpcId& vpc, const IpAddress& ip) const {
+  const auto claims = claims_.find(vpc);
+  return claims != claims_.end() && claims->second.ips.contains(ip);
+}
+
+std::size_t AttachmentStore::count_ips(const VpcId& vpc,
+                                       const std::function<bool(const IpAddress&)>& is_asked_for) const {
+  const auto claims = claims_.find(vpc);
+  if (claims == claims_.end()) return 0;
+  const auto& ips = claims->second.ips;
+  std::size_t count = 0;
+  for (auto next = ips.begin(); next != ips.end(); next = ips.upper_bound(next->first))
+    count += is_asked_for(next->first) ? 1 : 0;
+  return count;
+}
+
 std::vector<PortOwner> AttachmentStore::rivals_of(const VmId& vm, const InterfaceIntent& intent) const {
   const auto claims = claims_.find(intent.vpc);
   if (claims == claims_.end()) return {};

@@ -36,6 +36,10 @@ class AttachmentStore {
   std::vector<PortOwner> list_with_policy_set(std::uint32_t number) const;
   // The number that an interface like this one would share; 0: none yet, or it has no groups.
   std::uint32_t find_policy_set(const InterfaceIntent& intent) const;
+  // Whether somebody in the VPC has the address, and how many addresses somebody has and `is_asked_for`;
+  // quarantined attachments have theirs.
+  bool has_ip(const VpcId& vpc, const IpAddress& ip) const;
+  std::size_t count_ips(const VpcId& vpc, const std::function<bool(const IpAddress&)>& is_asked_for) const;
   std::size_t size() const { return attachments_.size(); }
 
   std::vector<Attachment> list() const;  // by id

@@ -1,5 +1,6 @@
 #include "agent/detach_workflow.h"
 
+#include "agent/allocate.h"
 #include "agent/device_steps.h"
 #include "agent/interface_steps.h"
 #include "base/log.h"
@@ -188,10 +189,10 @@ Task<void> DetachWorkflow::quarantine(Error why) {
   co_return Result<void>();
 }
 
-FreedFunctions DetachWorkflow::freed() {
-  FreedFunctions freed;
+Freed DetachWorkflow::freed() {
+  Freed freed{.functions = {}, .addresses = addresses_to_free(attachment(), services_.vpcs)};
   for (const Interface& one : attachment().interfaces)
-    freed.push_back({.index = one.function.index, .generation = one.function.generation + 1});
+    freed.functions.push_back({.index = one.function.index, .generation = one.function.generation + 1});
   return freed;
 }
 
@@ -211,6 +212,8 @@ void DetachWorkflow::settle() {
       services_.functions.release(one.function.index);
     }
   }
+  for (const FreedAddress& one : addresses_to_free(attachment(), services_.vpcs))
+    services_.addresses.note_freed(one);
   services_.attachments.erase(id_);
 }
 

@@ -46,10 +46,10 @@ class DetachWorkflow {
 
   Task<StepOutcome> set_gate(Gate gate);
   Task<void> quarantine(Error why);
-  FreedFunctions freed();
-  // The attachment's row as the steps leave it, or its functions when they are clean.
+  Freed freed();
+  // The attachment's row as the steps leave it, or its functions and addresses when they are clean.
   AttachmentEnd left();
-  // Takes clean functions back into the pool, and the attachment off the tables.
+  // Takes clean functions and their addresses back into the pools, and the attachment off the tables.
   void settle();
   const VpcId& tenant() { return attachment().interfaces.front().intent.vpc; }
   Attachment& attachment() { return *services_.attachments.find(id_); }

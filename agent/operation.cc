@@ -12,6 +12,7 @@ std::string fingerprint(const AttachIntent& intent) {
                     one.mtu_bytes, one.rates.from_vm, one.rates.to_vm, static_cast<int>(one.network_class));
     // Nothing where there are none: requests of before there were any are known by their text.
     if (!one.policy_groups.empty()) text += fmt::format(" groups {}", fmt::join(one.policy_groups, ","));
+    if (!one.allocate.empty()) text += fmt::format(" allocate {}", fmt::join(one.allocate, ","));
   }
   return text + fmt::format(" devices {}", fmt::join(intent.devices, ","));
 }

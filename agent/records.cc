@@ -13,7 +13,7 @@ namespace {
 
 // First in every record: other numbers are other formats.
 constexpr std::uint8_t kFormat = 3;
-constexpr std::uint8_t kFormatWithoutGroups = 2;  // is read, too
+constexpr std::uint8_t kFormatOfSchema4 = 2;  // is read, too
 
 // Every error code fits a byte.
 constexpr auto kLastCode = Code::kHardwareRejected;
@@ -86,7 +86,7 @@ Gate gate_of(AttachmentState state) {
   return state == AttachmentState::kAttached ? Gate::kOpen : Gate::kClosed;
 }
 
-// All that the format without groups has.
+// All that the format of schema 4 has.
 void write_first_part(BlobWriter& writer, const Attachment& attachment) {
   writer.text(attachment.id.str());
   writer.text(attachment.vm.str());
@@ -98,24 +98,26 @@ void write_first_part(BlobWriter& writer, const Attachment& attachment) {
   writer.optional(attachment.fault, [&](const Error& fault) { write_error(writer, fault); });
 }
 
-void write_groups(BlobWriter& writer, const Attachment& attachment) {
+void write_second_part(BlobWriter& writer, const Attachment& attachment) {
   for (const Interface& one : attachment.interfaces) {
     writer.list(one.intent.policy_groups,
                 [&](const dataplane::PolicyGroupId& group) { writer.text(group.str()); });
     writer.number(one.policy_set);
+    writer.list(one.intent.allocate, [&](const IpPrefix& subnet) { writer.prefix(subnet); });
   }
 }
 
-void read_groups(BlobReader& reader, Interface& interface) {
+void read_second_part(BlobReader& reader, Interface& interface) {
   auto& groups = interface.intent.policy_groups;
   groups = reader.list<dataplane::PolicyGroupId>([&] { return read_id<dataplane::PolicyGroupId>(reader); });
   interface.policy_set = reader.number<std::uint32_t>();
   if (groups.empty() != (interface.policy_set == 0)) reader.fail();
+  interface.intent.allocate = reader.list<IpPrefix>([&] { return reader.prefix(); });
 }
 
 void write_attachment(BlobWriter& writer, const Attachment& attachment) {
   write_first_part(writer, attachment);
-  write_groups(writer, attachment);
+  write_second_part(writer, attachment);
 }
 
 Attachment read_attachment(BlobReader& reader, std::uint8_t format) {
@@ -130,8 +132,8 @@ Attachment read_attachment(BlobReader& reader, std::uint8_t format) {
   attachment.is_unwanted = reader.number<std::uint8_t>() != 0;
   attachment.is_withdrawn = reader.number<std::uint8_t>() != 0;
   attachment.fault = reader.optional<Error>([&] { return read_error(reader); });
-  if (format == kFormatWithoutGroups) return attachment;
-  for (Interface& one : attachment.interfaces) read_groups(reader, one);
+  if (format == kFormatOfSchema4) return attachment;
+  for (Interface& one : attachment.interfaces) read_second_part(reader, one);
   return attachment;
 }
 
@@ -153,7 +155,7 @@ StepRecord read_step(BlobReader& reader) {
 
 std::uint8_t read_format(BlobReader& reader) {
   const auto format = reader.number<std::uint8_t>();
-  if (format != kFormat && format != kFormatWithoutGroups) reader.fail();
+  if (format != kFormat && format != kFormatOfSchema4) reader.fail();
   return format;
 }
 
@@ -169,8 +171,10 @@ std::string etag_of(const Attachment& attachment) {
   BlobWriter writer;
   write_first_part(writer, attachment);
   // Nothing where there are none: the etag of an attachment outlives the format.
-  const auto has_groups = [](const Interface& one) { return !one.intent.policy_groups.empty(); };
-  if (std::ranges::any_of(attachment.interfaces, has_groups)) write_groups(writer, attachment);
+  const auto has_more = [](const Interface& one) {
+    return !one.intent.policy_groups.empty() || !one.intent.allocate.empty();
+  };
+  if (std::ranges::any_of(attachment.interfaces, has_more)) write_second_part(writer, attachment);
   return fmt::format("{:016x}", fnv1a_64(writer.take()));
 }
 

@@ -1,6 +1,7 @@
 // What the workflows work with. main owns all of it and keeps it alive longer than any workflow.
 #pragma once
 
+#include "agent/address_pool.h"
 #include "agent/attachment_store.h"
 #include "agent/eswitch_budget.h"
 #include "agent/operation_store.h"
@@ -40,6 +41,7 @@ struct Services {
   StateDb& state;
   Turns& turns;
   EswitchBudget& eswitch_budget;
+  AddressPool& addresses;
   const Outbox* outbox = nullptr;  // null: nobody is told of completions
   // Of a host that gives VMs its own devices; none: an intent that has some is refused.
   host::Passthrough* passthrough = nullptr;

@@ -19,7 +19,12 @@ constexpr int kSchema = 5;
 // A file of this schema has rows of an older format, too: they are read as they are (records.h, vpc_blob.h).
 constexpr int kSchemaWithoutGroups = 4;
 constexpr int kSchemaWithoutBoot = 3;
-// What schema 3 has not.
+// What schema 4 has not. The later of two rows was freed later.
+constexpr const char* kFreedTable = R"(
+  CREATE TABLE freed_addresses (
+    freed INTEGER PRIMARY KEY NOT NULL, vpc TEXT NOT NULL, ip TEXT NOT NULL, UNIQUE (vpc, ip)) STRICT;
+)";
+// What schema 3 has not, either.
 constexpr const char* kBootTable = R"(
   CREATE TABLE boot (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL) STRICT;
 )";
@@ -62,6 +67,7 @@ class StateDb::Impl {
   Result<void> read_next_hops(SavedState& state);
   Result<void> read_generations(SavedState& state);
   Result<void> read_boot(SavedState& state);
+  Result<void> read_freed_addresses(SavedState& state);
 
   SqliteDatabase database;
   std::filesystem::path folder;
@@ -133,20 +139,21 @@ Result<void> StateDb::Impl::prepare() {
     return database.execute(
         fmt::format("BEGIN IMMEDIATE; PRAGMA user_version = {}; {} COMMIT", kSchema, tables));
   };
-  if (*schema == kSchemaWithoutGroups) return make("");
-  if (*schema == kSchemaWithoutBoot) return make(kBootTable);
+  if (*schema == kSchemaWithoutGroups) return make(kFreedTable);
+  if (*schema == kSchemaWithoutBoot) return make(std::string(kBootTable) + kFreedTable);
   if (*schema != 0) {
     return fail(Code::kFailedPrecondition, "STATE_VERSION",
                 fmt::format("its schema is {}, this berthd's is {}", *schema, kSchema));
   }
-  return make(std::string(kTables) + kBootTable);
+  return make(std::string(kTables) + kBootTable + kFreedTable);
 }
 
 Result<SavedState> StateDb::load() {
   SavedState state;
   if (!impl_) return state;
-  for (const auto read : {&Impl::read_attachments, &Impl::read_operations, &Impl::read_vpcs,
-                          &Impl::read_next_hops, &Impl::read_generations, &Impl::read_boot}) {
+  for (const auto read :
+       {&Impl::read_attachments, &Impl::read_operations, &Impl::read_vpcs, &Impl::read_next_hops,
+        &Impl::read_generations, &Impl::read_boot, &Impl::read_freed_addresses}) {
     if (const auto done = (*impl_.*read)(state); !done) return pass(done, cure(impl_->folder));
   }
   return state;
@@ -263,13 +270,24 @@ Result<void> StateDb::Impl::read_boot(SavedState& state) {
   return {};
 }
 
+Result<void> StateDb::Impl::read_freed_addresses(SavedState& state) {
+  auto rows = database.prepare("SELECT vpc, ip FROM freed_addresses ORDER BY freed");
+  if (!rows) return pass(rows);
+  return for_each_row(*rows, [&](SqliteRow row) -> Result<void> {
+    const auto ip = IpAddress::parse("ip", row.text(1));
+    if (!ip) return fail(Code::kDataLoss, "STATE_CORRUPT", "a freed address is none");
+    state.freed_addresses.push_back({VpcId::trusted(row.text(0)), *ip});
+    return {};
+  });
+}
+
 Task<void> StateDb::save(SavedAttachment attachment) {
   return write([saved = std::move(attachment)](SqliteDatabase& database) {
     return write_attachment(database, saved);
   });
 }
 
-Task<void> StateDb::erase(AttachmentId attachment, FreedFunctions freed) {
+Task<void> StateDb::erase(AttachmentId attachment, Freed freed) {
   return write([id = std::move(attachment), freed = std::move(freed)](SqliteDatabase& database) {
     return erase_attachment(database, id, freed);
   });

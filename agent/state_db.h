@@ -4,6 +4,7 @@
 // announces is done, so that a start can finish whatever was half-way. Schema and cures: docs/rule-holder.md.
 #pragma once
 
+#include "agent/address_pool.h"
 #include "agent/records.h"
 #include "base/task.h"
 #include "dataplane/vpc.h"
@@ -26,10 +27,14 @@ struct FreedFunction {
   std::uint64_t generation = 0;
 };
 
-using FreedFunctions = std::vector<FreedFunction>;
+// What an attachment leaves to the next ones.
+struct Freed {
+  std::vector<FreedFunction> functions;
+  std::vector<FreedAddress> addresses = {};
+};
 
-// What an operation leaves: the attachment, or its functions for the next ones.
-using AttachmentEnd = std::variant<SavedAttachment, FreedFunctions>;
+// What an operation leaves: the attachment, or what was its.
+using AttachmentEnd = std::variant<SavedAttachment, Freed>;
 
 struct SavedState {
   std::vector<SavedAttachment> attachments;
@@ -42,6 +47,7 @@ struct SavedState {
   std::uint64_t vpcs_version = 0;  // 0: no push was ever accepted
   std::map<IpAddress, MacAddress> next_hops;
   std::map<std::uint16_t, std::uint64_t> generations;  // of functions that were leased before
+  std::vector<FreedAddress> freed_addresses;           // as AddressPool remembers them, the oldest first
   std::string boot;                                    // of the host when this was written; empty: not known
   std::string new_boot = {};  // of the host now, if another: begin_boot() of reboot.h
 
@@ -72,8 +78,8 @@ class StateDb {
   // Each returns when it is on the disk; UNAVAILABLE (STATE_UNWRITABLE) when it is not, and then nothing of
   // it is. Idempotent, but for finish().
   Task<void> save(SavedAttachment attachment);
-  // The attachment is gone and its functions are of the next generation: both, or neither.
-  Task<void> erase(AttachmentId attachment, FreedFunctions freed);
+  // The attachment is gone, its functions are of the next generation and its addresses free: all, or nothing.
+  Task<void> erase(AttachmentId attachment, Freed freed);
   // The end of an operation, in one piece: its record, and what is left of the attachment. Returns the
   // operation's revision: the last one's and one more. Callers are resumed in that order. `is_told`: nobody
   // wants to be told.

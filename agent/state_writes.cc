@@ -7,32 +7,51 @@
 
 namespace berth::agent {
 
+namespace {
+
+// The oldest of very many is forgotten.
+Result<void> write_freed_addresses(SqliteDatabase& database, const std::vector<FreedAddress>& freed) {
+  if (freed.empty()) return {};
+  auto put = database.prepare(
+      "INSERT OR REPLACE INTO freed_addresses "
+      "VALUES ((SELECT coalesce(max(freed), 0) + 1 FROM freed_addresses), ?1, ?2)");
+  if (!put) return pass(put);
+  for (const FreedAddress& one : freed) {
+    if (auto written = put->bind(one.vpc.str()).bind(one.ip.str()).run(); !written) return written;
+  }
+  auto forget = database.prepare(
+      "DELETE FROM freed_addresses WHERE freed <= (SELECT max(freed) FROM freed_addresses) - ?1");
+  if (!forget) return pass(forget);
+  return forget->bind(static_cast<std::int64_t>(AddressPool::kMaxFreed)).run();
+}
+
+}  // namespace
+
 Result<void> write_attachment(SqliteDatabase& database, const SavedAttachment& saved) {
   auto put = database.prepare("INSERT OR REPLACE INTO attachments VALUES (?1, ?2)");
   if (!put) return pass(put);
   return put->bind(saved.attachment.id.str()).bind_record(format_record(saved)).run();
 }
 
-Result<void> erase_attachment(SqliteDatabase& database, const AttachmentId& id, const FreedFunctions& freed) {
+Result<void> erase_attachment(SqliteDatabase& database, const AttachmentId& id, const Freed& freed) {
   auto remove = database.prepare("DELETE FROM attachments WHERE id = ?1");
   if (!remove) return pass(remove);
   if (auto removed = remove->bind(id.str()).run(); !removed) return removed;
   auto count = database.prepare("INSERT OR REPLACE INTO functions VALUES (?1, ?2)");
   if (!count) return pass(count);
-  for (const FreedFunction& one : freed) {
+  for (const FreedFunction& one : freed.functions) {
     const auto written = count->bind(one.index).bind(static_cast<std::int64_t>(one.generation)).run();
     if (!written) return written;
   }
-  return {};
+  return write_freed_addresses(database, freed.addresses);
 }
 
 Result<std::uint64_t> write_end(SqliteDatabase& database, const FinishedOperation& finished,
                                 const AttachmentEnd& left, bool is_told) {
   const Operation& operation = finished.operation;
   const auto* saved = std::get_if<SavedAttachment>(&left);
-  const auto row = saved != nullptr
-                       ? write_attachment(database, *saved)
-                       : erase_attachment(database, operation.attachment, std::get<FreedFunctions>(left));
+  const auto row = saved != nullptr ? write_attachment(database, *saved)
+                                    : erase_attachment(database, operation.attachment, std::get<Freed>(left));
   if (!row) return pass(row);
   const auto latest = database.query_integer("SELECT coalesce(max(revision), 0) FROM operations");
   if (!latest) return pass(latest);

@@ -13,7 +13,7 @@
 namespace berth::agent {
 
 Result<void> write_attachment(SqliteDatabase& database, const SavedAttachment& saved);
-Result<void> erase_attachment(SqliteDatabase& database, const AttachmentId& id, const FreedFunctions& freed);
+Result<void> erase_attachment(SqliteDatabase& database, const AttachmentId& id, const Freed& freed);
 // Returns the operation's revision.
 Result<std::uint64_t> write_end(SqliteDatabase& database, const FinishedOperation& finished,
                                 const AttachmentEnd& left, bool is_told);

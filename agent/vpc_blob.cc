@@ -9,7 +9,7 @@ using namespace dataplane;
 
 // First in every blob: other numbers are other formats.
 constexpr std::uint8_t kFormat = 2;
-constexpr std::uint8_t kFormatWithoutGroups = 1;  // is read, too
+constexpr std::uint8_t kFormatOfSchema4 = 1;  // is read, too
 
 void write_policy_rule(BlobWriter& writer, const PolicyRule& rule) {
   writer.number(static_cast<std::uint8_t>(rule.direction));
@@ -51,6 +51,13 @@ PolicyGroup read_policy_group(BlobReader& reader) {
   group.rules = reader.list<PolicyRule>([&] { return read_policy_rule(reader); });
   group.version = reader.number<std::uint8_t>();
   return group;
+}
+
+IpRange read_range(BlobReader& reader) {
+  const IpAddress first = reader.ip();
+  const auto range = IpRange::make("host_blocks", first, reader.ip());
+  if (!range) reader.fail();
+  return range.value_or(IpRange());
 }
 
 Vni read_vni(BlobReader& reader) {
@@ -120,19 +127,25 @@ std::string format_vpc_blob(const Vpc& vpc) {
   write_guest_options(writer, vpc.guest_options);
   writer.number(vpc.policy_version);
   writer.list(vpc.policy_groups, [&](const PolicyGroup& group) { write_policy_group(writer, group); });
+  for (const Subnet& subnet : vpc.subnets) {
+    writer.list(subnet.host_blocks, [&](const IpRange& block) {
+      writer.ip(block.first());
+      writer.ip(block.last());
+    });
+  }
   return writer.take();
 }
 
 Result<Vpc> parse_vpc_blob(std::string_view bytes) {
   BlobReader reader(bytes);
   const auto format = reader.number<std::uint8_t>();
-  if (format != kFormat && format != kFormatWithoutGroups) reader.fail();
+  if (format != kFormat && format != kFormatOfSchema4) reader.fail();
   Vpc vpc;
   vpc.id = read_id(reader);
   vpc.vni = read_vni(reader);
   vpc.subnets = reader.list<Subnet>([&] {
     const auto prefix = reader.prefix();
-    return Subnet{prefix, reader.ip()};
+    return Subnet{.prefix = prefix, .gateway = reader.ip()};
   });
   vpc.mappings = reader.list<Mapping>([&] {
     const auto ip = reader.ip();
@@ -147,8 +160,11 @@ Result<Vpc> parse_vpc_blob(std::string_view bytes) {
   });
   vpc.guest_options = read_guest_options(reader);
   vpc.policy_version = reader.number<std::uint8_t>();
-  if (format != kFormatWithoutGroups)
+  if (format != kFormatOfSchema4) {
     vpc.policy_groups = reader.list<PolicyGroup>([&] { return read_policy_group(reader); });
+    for (Subnet& subnet : vpc.subnets)
+      subnet.host_blocks = reader.list<IpRange>([&] { return read_range(reader); });
+  }
   if (reader.is_good() && reader.is_at_end()) return vpc;
   return fail(Code::kDataLoss, "STATE_CORRUPT", "a VPC's row is not what berthd writes");
 }

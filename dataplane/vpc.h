@@ -3,6 +3,7 @@
 
 #include "base/ids.h"
 #include "base/ip_address.h"
+#include "base/ip_range.h"
 #include "base/mac_address.h"
 
 #include <compare>
@@ -21,6 +22,8 @@ using PolicyGroupId = TextId<struct PolicyGroupIdTag>;
 struct Subnet {
   IpPrefix prefix;
   IpAddress gateway;
+  // Addresses that this host, and no other, may hand out by itself; is_reserved() ones are not meant.
+  std::vector<IpRange> host_blocks = {};
   auto operator<=>(const Subnet&) const = default;
 };
 
@@ -104,6 +107,7 @@ constexpr std::uint32_t kMaxPolicySet = 0xFFFFFF;
 
 // What one controller push may hold for one VPC; more is refused by name (LIMIT_EXCEEDED).
 constexpr std::size_t kMaxSubnetsPerVpc = 64;
+constexpr std::size_t kMaxHostBlocksPerSubnet = 64;
 // A VPC is one message: so many fit the 4 MiB that a message may have.
 constexpr std::size_t kMaxMappingsPerVpc = 65536;
 constexpr std::size_t kMaxPolicyRulesPerVpc = 1000;

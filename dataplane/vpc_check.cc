@@ -38,6 +38,8 @@ void check_limits(const Vpc& vpc, Faults& faults) {
   check("policy rules", vpc.policy.size(), kMaxPolicyRulesPerVpc);
   check("routes", vpc.routes.size(), kMaxRoutesPerVpc);
   check("peerings", vpc.peerings.size(), kMaxPeeringsPerVpc);
+  for (const Subnet& subnet : vpc.subnets)
+    check("host blocks of a subnet", subnet.host_blocks.size(), kMaxHostBlocksPerSubnet);
   check("policy groups", vpc.policy_groups.size(), kMaxPolicyGroupsPerVpc);
   for (const PolicyGroup& group : vpc.policy_groups)
     check("rules of a policy group", group.rules.size(), kMaxRulesPerPolicyGroup);
@@ -60,6 +62,21 @@ void check_subnets(const Vpc& vpc, Faults& faults) {
     for (std::size_t j = 0; j < i; ++j) {
       if (subnet.prefix.overlaps(vpc.subnets[j].prefix)) {
         faults.add(name, "SUBNETS_OVERLAP", fmt::format("overlaps {}", vpc.subnets[j].prefix));
+      }
+    }
+  }
+}
+
+void check_host_blocks(const Vpc& vpc, Faults& faults) {
+  for (const Subnet& subnet : vpc.subnets) {
+    const std::string name = fmt::format("subnet/{}", subnet.prefix);
+    const auto& blocks = subnet.host_blocks;
+    for (auto block = blocks.begin(); block != blocks.end(); ++block) {
+      if (!subnet.prefix.contains(block->first()) || !subnet.prefix.contains(block->last()))
+        faults.add(name, "HOST_BLOCK_OUTSIDE_SUBNET", fmt::format("{} is not in the subnet", *block));
+      for (auto other = blocks.begin(); other != block; ++other) {
+        if (block->overlaps(*other))
+          faults.add(name, "HOST_BLOCKS_OVERLAP", fmt::format("{} overlaps {}", *block, *other));
       }
     }
   }
@@ -236,6 +253,7 @@ std::vector<ResourceError> check_vpc(const Vpc& vpc) {
   auto found = faults.take();
   if (!found.empty()) return found;  // nothing else is worth the time
   check_subnets(vpc, faults);
+  check_host_blocks(vpc, faults);
   check_mappings(vpc, faults);
   check_policy(vpc.policy, "policy", faults);
   check_policy_groups(vpc, faults);

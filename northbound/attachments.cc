@@ -194,6 +194,13 @@ Task<v1::Capacity> Attachments::get_capacity() {
   message.set_meters_free(capacity.eswitch_free.meters);
   message.set_operations_running(static_cast<std::uint32_t>(capacity.operations_running));
   message.set_operations_max(static_cast<std::uint32_t>(capacity.operations_max));
+  for (const agent::AddressCapacity& one : capacity.addresses) {
+    v1::AddressCapacity& addresses = *message.add_addresses();
+    addresses.set_vpc(one.vpc.str());
+    addresses.set_subnet(one.subnet.str());
+    addresses.set_total(one.total);
+    addresses.set_free(one.free);
+  }
   co_return message;
 }
 

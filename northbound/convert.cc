@@ -97,6 +97,8 @@ agent::InterfaceIntent to_intent(const v1::Interface& wanted, const std::string&
       .network_class = take(parse_network_class(place + ".network_class", wanted.network_class()), all)};
   for (const std::string& ip : wanted.ips())
     intent.ips.push_back(take(IpAddress::parse(place + ".ips", ip), all));
+  for (const std::string& subnet : wanted.allocate())
+    intent.allocate.push_back(take(IpPrefix::parse(place + ".allocate", subnet), all));
   for (const std::string& group : wanted.policy_groups())
     intent.policy_groups.push_back(
         take(dataplane::PolicyGroupId::parse(place + ".policy_groups", group), all));
@@ -128,6 +130,7 @@ v1::Interface to_message(const agent::InterfaceIntent& intent) {
   message.set_max_rate_to_vm(intent.rates.to_vm);
   message.set_network_class(static_cast<v1::NetworkClass>(intent.network_class));
   for (const dataplane::PolicyGroupId& group : intent.policy_groups) message.add_policy_groups(group.str());
+  for (const IpPrefix& subnet : intent.allocate) message.add_allocate(subnet.str());
   return message;
 }
 

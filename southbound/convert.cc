@@ -41,8 +41,11 @@ class Converter {
 
   dataplane::Subnet to_subnet(const v1::Subnet& subnet) {
     const std::string name = fmt::format("{}/subnet/{}", name_, subnet.prefix());
-    return {take(name, IpPrefix::parse("prefix", subnet.prefix())),
-            take(name, IpAddress::parse("gateway", subnet.gateway()))};
+    dataplane::Subnet typed{.prefix = take(name, IpPrefix::parse("prefix", subnet.prefix())),
+                            .gateway = take(name, IpAddress::parse("gateway", subnet.gateway()))};
+    for (const std::string& block : subnet.host_blocks())
+      typed.host_blocks.push_back(take(name, IpRange::parse("host_blocks", block)));
+    return typed;
   }
 
   dataplane::Mapping to_mapping(const v1::Mapping& mapping) {

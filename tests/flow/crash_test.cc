@@ -63,6 +63,23 @@ std::vector<Scenario> scenarios() {
        },
        "",
        {AttachmentState::kAttached, AttachmentState::kAttached}},
+      // What was freed comes after what nobody had, whenever berthd is killed.
+      {"allocated",
+       [](CrashWorld& world) {
+         agent::AttachIntent intent = CrashWorld::intent("vm-2", 6);
+         intent.interfaces[0].ips.clear();
+         intent.interfaces[0].allocate = {prefix("10.1.0.0/24")};
+         const Operation first = world.attach(intent);
+         ASSERT_FALSE(first.error);
+         EXPECT_EQ(first.result->interfaces[0].intent.ips, std::vector{ip("10.1.0.40")});
+         EXPECT_FALSE(world.detach("bye", first.attachment).error);
+         intent.request = RequestId::trusted("again");
+         const Operation second = world.attach(intent);
+         ASSERT_FALSE(second.error);
+         EXPECT_EQ(second.result->interfaces[0].intent.ips, std::vector{ip("10.1.0.41")});
+       },
+       "",
+       {AttachmentState::kAttached, AttachmentState::kAttached}},
       {"attach_fails",
        [](CrashWorld& world) {
          EXPECT_EQ(attach_vm_2(world).error.value_or(Error()).reason, "TOLD_TO_FAIL");

@@ -92,9 +92,11 @@ class CrashWorld {
     state.reset();
   }
 
-  // What a host is told that has never been told anything: VPC blue, with a policy group.
+  // What a host is told that has never been told anything: VPC blue, with a policy group, and
+  // two addresses to hand out.
   void set_up() {
     dataplane::Vpc blue = make_vpc("blue", 7001);
+    blue.subnets[0].host_blocks = {IpRange::parse("", "10.1.0.40-10.1.0.41").value()};
     blue.policy_groups = {
         {.id = dataplane::PolicyGroupId::trusted("web"),
          .rules = {{dataplane::Direction::kIngress, 5, dataplane::Verdict::kDeny, {}, {}, {}}}}};

@@ -105,6 +105,18 @@ class History {
       for (const agent::Interface& interface : one.interfaces) functions.insert(interface.function.index);
     }
     EXPECT_EQ(attached, expected) << "what is attached is not what the VMaaS was told";
+    std::map<IpAddress, AttachmentId> owners;
+    for (const agent::Attachment& one : world_->agent->attachments().list()) {
+      for (const agent::Interface& interface : one.interfaces) {
+        for (const IpAddress& address : interface.intent.ips)
+          EXPECT_TRUE(owners.emplace(address, one.id).second) << address.str() << " is that of two";
+      }
+    }
+    for (const auto& [id, end] : ends) {
+      const agent::Attachment* now = world_->agent->attachments().find(end.attachment);
+      if (now == nullptr || end.kind != OperationKind::kAttach) continue;
+      EXPECT_EQ(now->interfaces[0].intent, end.result->interfaces[0].intent) << "not what was told";
+    }
     std::set<std::uint16_t> plugged;
     for (const auto& [function, vm] : world_->driver.plugged) plugged.insert(function);
     EXPECT_EQ(plugged, functions);
@@ -155,6 +167,10 @@ class History {
     intent.request = RequestId::trusted(fmt::format("attach-{}", ++requests_));
     if (below(3) == 0)
       intent.interfaces.push_back(make_interface("blue", static_cast<std::uint8_t>(14 + vm)));
+    if (below(3) == 0) {
+      intent.interfaces.back().ips.clear();
+      intent.interfaces.back().allocate = {prefix("10.1.0.0/24")};
+    }
     for (const auto& group : groups()) {
       if (below(3) == 0) intent.interfaces.back().policy_groups.push_back(group.id);
     }
@@ -222,6 +238,7 @@ class History {
     if (below(2) == 0) blue.mappings.push_back({ip("10.1.0.201"), mac("02:00:00:00:01:c9"), ip("192.0.2.2")});
     if (below(2) == 0)
       blue.policy = {{dataplane::Direction::kIngress, 5, dataplane::Verdict::kDeny, {}, {}, {}}};
+    blue.subnets[0].host_blocks = {IpRange::parse("", "10.1.0.40-10.1.0.43").value()};
     blue.policy_groups = groups();
     if (accepted_version_ != 0 && below(4) == 0) blue.policy_groups.pop_back();  // refused, if it is in use
     const auto vpcs = make_vpcs({blue});

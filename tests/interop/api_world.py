@@ -147,8 +147,10 @@ class ApiCase(unittest.TestCase):
         send(message(snapshot_end=cls.south.SnapshotEnd()))
 
     @classmethod
-    def shape(cls, vpc, groups=()):
-        """What a test wants of blue, beside its subnet: `groups` has ids, each denies TCP to port 25."""
+    def shape(cls, vpc, groups=(), blocks=()):
+        """What a test wants of blue, beside its subnet: `groups` has ids, each denies TCP to port 25; `blocks` are
+        the host's."""
+        vpc.subnets[0].host_blocks.extend(blocks if vpc.id == "blue" else ())
         rule = cls.south.PolicyRule
         for group in groups if vpc.id == "blue" else ():
             vpc.policy_groups.add(id=group, rules=[rule(direction=rule.EGRESS, action=rule.DENY, protocol=rule.TCP,
@@ -166,7 +168,7 @@ class ApiCase(unittest.TestCase):
         """In a session of its own: the errors of the answer, as (resource, reason)."""
         send, incoming = self.controller()
         try:
-            send(self.south.ControllerMessage(hello=self.south.Hello(controller="python", election_id=9)))
+            send(self.south.ControllerMessage(hello=self.south.Hello(controller="python", election_id=7)))
             self.push_vpcs(send, next(incoming).hello_ack.accepted_version + 1, **shape)
             answer = next(one for one in incoming if one.HasField("ack") or one.HasField("nack"))
             return [(error.resource, error.reason) for error in answer.nack.errors]

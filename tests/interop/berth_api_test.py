@@ -127,7 +127,7 @@ class PolicyGroups(ApiCase):
     def explained(self, attachment, packet):
         return self.agent.ask("operator", "explain", attachment, "--packet", packet)[-1]["end"]
 
-    def test_a_whole_life(self):
+    def test_groups_from_the_first_push_to_the_last_detach(self):
         with self.vpcs(groups=["web", "mail"]) as push:
             plain = self.ended(self.intent("vm-1", "10.1.0.5")).attachment
             before = len(self.agent.rules())
@@ -148,7 +148,7 @@ class PolicyGroups(ApiCase):
             for attachment in (first, second, plain):
                 self.assertFalse(self.wait(self.detach(attachment)).HasField("error"))
 
-    def test_refusals(self):
+    def test_groups_that_cannot_be_had(self):
         with self.vpcs(groups=["web"]):
             for groups, reason in ((["web", "web"], "POLICY_GROUP_TWICE"),
                                    ([f"g-{n}" for n in range(17)], "TOO_MANY_POLICY_GROUPS"), (["a b"], "MALFORMED_ID")):
@@ -162,6 +162,57 @@ class PolicyGroups(ApiCase):
             with self.refused("INVALID_ARGUMENT", "REQUEST_ID_REUSED", ["request_id"]):
                 self.call("AttachVm", self.intent("vm-1", "10.1.0.5", request_id="r-grouped"), self.north.Operation)
             self.wait(self.detach(operation.attachment))
+
+
+class Allocation(ApiCase):
+    def allocated(self, vm, mac, subnet="10.1.0.0/24", **more):
+        intent = self.intent(vm, "10.1.0.5", **more)
+        del intent.interfaces[0].ips[:]
+        intent.interfaces[0].allocate.append(subnet)
+        intent.interfaces[0].mac = f"02:00:00:00:01:{mac:02x}"
+        return intent
+
+    def address(self, intent):
+        operation = self.wait(self.attach(intent))
+        self.assertFalse(operation.HasField("error"), operation.error)
+        return operation.attachment, list(operation.result.interfaces[0].interface.ips)
+
+    def free(self):
+        return [(one.vpc, one.subnet, one.total, one.free) for one in self.capacity().addresses]
+
+    def test_addresses_that_the_host_chooses(self):
+        with self.vpcs(blocks=["10.1.0.0/30", "10.1.0.40-10.1.0.41"]):
+            self.assertEqual(self.free(), [("blue", "10.1.0.0/24", 4, 4)], "network and gateway are nobody's")
+            first, ips = self.address(self.allocated("vm-1", 1, request_id="r-allocated"))
+            self.assertEqual(ips, ["10.1.0.2"])
+            self.wait(self.detach(first))
+            second, ips = self.address(self.allocated("vm-2", 2, request_id="r-again"))
+            self.assertEqual(ips, ["10.1.0.3"], "what was freed comes last")
+            self.restart_berthd()
+            self.assertEqual(self.address(self.allocated("vm-2", 2, request_id="r-again")), (second, ["10.1.0.3"]))
+            self.assertEqual(list(self.get(second).interfaces[0].interface.allocate), ["10.1.0.0/24"])
+            attachments = {}
+            for number, address in ((3, "10.1.0.40"), (4, "10.1.0.41"), (5, "10.1.0.2")):
+                attachments[number], ips = self.address(self.allocated(f"vm-{number}", number))
+                self.assertEqual(ips, [address], "the same after a restart")
+            self.assertEqual(self.free()[0][3], 0)
+            for attachment in (second, *attachments.values()):
+                self.wait(self.detach(attachment))
+            self.assertEqual(self.free()[0][3], 4)
+
+    def test_what_cannot_be_allocated(self):
+        with self.vpcs(blocks=["10.1.0.60-10.1.0.60"]):
+            taken, _ = self.address(self.allocated("vm-1", 1))
+            for validate_only in (False, True):
+                with self.refused("RESOURCE_EXHAUSTED", "ADDRESSES_EXHAUSTED",
+                                  metadata={"needed": "1", "free": "0", "total": "1"}):
+                    self.call("AttachVm", self.allocated("vm-2", 2, validate_only=validate_only), self.north.Operation)
+            for subnet, reason in (("10.1.0.0/25", "SUBNET_UNKNOWN"), ("10.1.0.0", "MALFORMED_PREFIX")):
+                with self.refused("INVALID_ARGUMENT", reason, ["interfaces[0].allocate"]):
+                    self.call("AttachVm", self.allocated("vm-2", 2, subnet), self.north.Operation)
+            self.assertEqual(self.pushed(blocks=["10.1.1.0/24"]),
+                             [("vpc/blue/subnet/10.1.0.0/24", "HOST_BLOCK_OUTSIDE_SUBNET")])
+            self.wait(self.detach(taken))
 
 
 class ValidateOnly(ApiCase):

@@ -50,6 +50,7 @@ Task<void> attach(rpc::Channel& channel, AttachArgs args, Format format) {
     interface.set_max_rate_from_vm(one.max_rate_from_vm);
     interface.set_max_rate_to_vm(one.max_rate_to_vm);
     interface.set_network_class(one.network_class);
+    for (const std::string& subnet : one.allocate) interface.add_allocate(subnet);
     for (const std::string& group : one.policy_groups) interface.add_policy_groups(group);
   }
   for (const std::string& device : args.devices) request.add_devices(device);

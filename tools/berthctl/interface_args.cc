@@ -11,9 +11,10 @@ namespace {
 std::unexpected<Error> not_understood(std::string_view part) {
   return fail(
       Code::kInvalidArgument, "MALFORMED_INTERFACE",
-      fmt::format("\"{}\" is none of vpc=, ip=, mac=, mtu=, class=, policy-group=, max-rate-from-vm=, "
-                  "max-rate-to-vm=",
-                  part));
+      fmt::format(
+          "\"{}\" is none of vpc=, ip=, allocate=, mac=, mtu=, class=, policy-group=, max-rate-from-vm=, "
+          "max-rate-to-vm=",
+          part));
 }
 
 template <std::unsigned_integral T>
@@ -39,6 +40,8 @@ bool parse_part(std::string_view name, std::string_view value, InterfaceArgs& ar
     args.vpc = value;
   } else if (name == "ip") {
     args.ips.emplace_back(value);
+  } else if (name == "allocate") {
+    args.allocate.emplace_back(value);
   } else if (name == "policy-group") {
     args.policy_groups.emplace_back(value);
   } else if (name == "mac") {

@@ -16,7 +16,7 @@ namespace berth::ctl {
 
 struct InterfaceArgs {
   std::string vpc, mac;
-  std::vector<std::string> ips, policy_groups;
+  std::vector<std::string> ips, allocate, policy_groups;
   std::uint32_t mtu_bytes = 0;
   std::uint64_t max_rate_from_vm = 0;  // bits per second
   std::uint64_t max_rate_to_vm = 0;

@@ -59,6 +59,8 @@ int main(int argc, char** argv) {
   InterfaceArgs interface;
   auto* vpc_option = attach_app->add_option("--vpc", interface.vpc, "of a VM with one interface");
   attach_app->add_option("--ip", interface.ips, "an IPv4 address, an IPv6 address, or one of each");
+  attach_app->add_option("--allocate", interface.allocate,
+                         "subnet of the VPC from which the host chooses one");
   attach_app->add_option("--mac", interface.mac)->needs(vpc_option);
   attach_app->add_option("--mtu", interface.mtu_bytes, "bytes; default: the largest that fits the underlay");
   const auto rate = CLI::AsNumberWithUnit(rate_units());

@@ -100,6 +100,14 @@ std::vector<std::string> groups_of(const v1::Interface& interface) {
   return {interface.policy_groups().begin(), interface.policy_groups().end()};
 }
 
+json::array addresses_of(const v1::Capacity& capacity) {
+  json::array addresses;
+  for (const v1::AddressCapacity& one : capacity.addresses())
+    addresses.push_back(json::object{
+        {"vpc", one.vpc()}, {"subnet", one.subnet()}, {"total", one.total()}, {"free", one.free()}});
+  return addresses;
+}
+
 json::object to_json(const v1::AttachedInterface& attached) {
   const v1::Interface& interface = attached.interface();
   json::object object{{"vpc", interface.vpc()},
@@ -257,8 +265,11 @@ void print_capacity(const v1::Capacity& capacity, Format format) {
                                    {"meters_total", capacity.meters_total()},
                                    {"meters_free", capacity.meters_free()},
                                    {"operations_running", capacity.operations_running()},
-                                   {"operations_max", capacity.operations_max()}});
+                                   {"operations_max", capacity.operations_max()},
+                                   {"addresses", addresses_of(capacity)}});
   }
+  for (const v1::AddressCapacity& one : capacity.addresses())
+    fmt::print("addresses   {} of {} free in {} of {}\n", one.free(), one.total(), one.subnet(), one.vpc());
   fmt::print("functions   {} of {} free, {} quarantined\n", capacity.functions_free(),
              capacity.functions_total(), capacity.functions_quarantined());
   print_pool("rules", capacity.rules_free(), capacity.rules_total());

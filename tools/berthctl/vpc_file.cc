@@ -119,10 +119,12 @@ Vpc read_vpc(const toml::value& table) {
   vpc.set_id(text(table, "id"));
   vpc.set_vni(number(table, "vni"));
   for (const toml::value& subnet : tables(table, "subnet")) {
-    check_keys(subnet, {"prefix", "gateway"});
+    check_keys(subnet, {"prefix", "gateway", "host_blocks"});
     southbound::v1::Subnet& added = *vpc.add_subnets();
     added.set_prefix(text(subnet, "prefix"));
     added.set_gateway(text(subnet, "gateway"));
+    if (!subnet.contains("host_blocks")) continue;
+    for (const std::string& block : texts(subnet, "host_blocks")) added.add_host_blocks(block);
   }
   for (const toml::value& mapping : tables(table, "mapping")) {
     check_keys(mapping, {"ip", "mac", "vtep"});

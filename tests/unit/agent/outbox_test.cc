@@ -223,7 +223,7 @@ TEST_F(OutboxTest, OnTheDiskOnlyWhatIsConfirmedCountsAsTold) {
     receiver.silent = {"silent"};
     for (const std::string id : {"taken", "silent"}) {
       Operation operation = ended(id, id);
-      const FreedFunctions freed = {{.index = 0, .generation = 1}};
+      const Freed freed{.functions = {{.index = 0, .generation = 1}}};
       operation.revision = testing::run_until_done(io, disk.finish({operation, ""}, freed, false)).value();
       completions.append(operation, operation.revision);
     }

@@ -11,8 +11,8 @@ namespace {
 using testing::ip;
 using testing::mac;
 
-// Every field has a value that it does not have by default, but for policy groups.
-Attachment attachment_without_groups() {
+// Every field has a value that it does not have by default, but for what schema 4 does not have.
+Attachment attachment_of_schema_4() {
   return {.id = AttachmentId::trusted("att-1"),
           .vm = VmId::trusted("vm-1"),
           .interfaces = {{.intent = {.vpc = VpcId::trusted("blue"),
@@ -39,11 +39,12 @@ Attachment attachment_without_groups() {
 }
 
 Attachment attachment() {
-  Attachment with_groups = attachment_without_groups();
-  with_groups.interfaces[0].intent.policy_groups = {dataplane::PolicyGroupId::trusted("web"),
-                                                    dataplane::PolicyGroupId::trusted("all")};
-  with_groups.interfaces[0].policy_set = 70000;
-  return with_groups;
+  Attachment with_more = attachment_of_schema_4();
+  with_more.interfaces[0].intent.policy_groups = {dataplane::PolicyGroupId::trusted("web"),
+                                                  dataplane::PolicyGroupId::trusted("all")};
+  with_more.interfaces[0].policy_set = 70000;
+  with_more.interfaces[1].intent.allocate = {testing::prefix("10.2.0.0/24")};
+  return with_more;
 }
 
 void expect_same(const Attachment& found, const Attachment& wanted) {
@@ -159,22 +160,25 @@ TEST(Records, AnOperationIsReadAsItWasWritten) {
 TEST(Records, ThoseOfSchema4AreRead) {
   const auto attachment = parse_attachment_record(schema_4::bytes_of(schema_4::kAttachment));
   ASSERT_TRUE(attachment) << attachment.error().message;
-  expect_same(attachment->attachment, attachment_without_groups());
+  expect_same(attachment->attachment, attachment_of_schema_4());
   EXPECT_EQ(attachment->traceparent, saved_attachment().traceparent);
   const auto operation = parse_operation_record(schema_4::bytes_of(schema_4::kOperation));
   ASSERT_TRUE(operation) << operation.error().message;
   ASSERT_TRUE(operation->operation.result);
-  expect_same(*operation->operation.result, attachment_without_groups());
+  expect_same(*operation->operation.result, attachment_of_schema_4());
   EXPECT_EQ(operation->fingerprint, "what was asked");
 }
 
 TEST(Records, AnEtagIsThatOfSchema4AsLongAsThereIsNothingNewInIt) {
-  EXPECT_EQ(etag_of(attachment_without_groups()), schema_4::kEtag);
+  EXPECT_EQ(etag_of(attachment_of_schema_4()), schema_4::kEtag);
   Attachment other = attachment();
   EXPECT_NE(etag_of(other), schema_4::kEtag);
   const std::string before = etag_of(other);
   other.interfaces[0].intent.policy_groups.pop_back();
   EXPECT_NE(etag_of(other), before);
+  other = attachment_of_schema_4();
+  other.interfaces[1].intent.allocate = {testing::prefix("10.2.0.0/24")};
+  EXPECT_NE(etag_of(other), schema_4::kEtag);
 }
 
 TEST(Records, AnInterfaceHasASetWhenItHasGroups) {

@@ -105,8 +105,8 @@ TEST_F(StateDbTest, WhatWasSavedIsLoadedByTheNextProcess) {
   EXPECT_EQ(state.vpcs_version, 1ULL << 63U);
   EXPECT_EQ(state.next_hops, hops);
 
-  EXPECT_TRUE(run(db.erase(wanted.attachment.id, {{.index = 3, .generation = 8}})));
-  EXPECT_TRUE(run(db.erase(wanted.attachment.id, {{.index = 3, .generation = 9}})));
+  EXPECT_TRUE(run(db.erase(wanted.attachment.id, {.functions = {{.index = 3, .generation = 8}}})));
+  EXPECT_TRUE(run(db.erase(wanted.attachment.id, {.functions = {{.index = 3, .generation = 9}}})));
   EXPECT_TRUE(run(db.save_vpcs(std::make_shared<const dataplane::VpcSet>(), {blue->id}, 9)));
   EXPECT_TRUE(db.load()->is_empty());
   EXPECT_EQ(db.load()->generations, (std::map<std::uint16_t, std::uint64_t>{{3, 9}}));
@@ -132,7 +132,8 @@ TEST_F(StateDbTest, TheSchemaBeforeBootsIsTakenOver) {
     auto db = StateDb::open(folder).value();
     EXPECT_TRUE(run(db.save(saved(AttachmentState::kAttached))));
   }
-  ASSERT_TRUE(SqliteDatabase::open(folder / "state.db")->execute("DROP TABLE boot; PRAGMA user_version = 3"));
+  ASSERT_TRUE(SqliteDatabase::open(folder / "state.db")
+                  ->execute("DROP TABLE boot; DROP TABLE freed_addresses; PRAGMA user_version = 3"));
   {
     auto db = StateDb::open(folder).value();
     EXPECT_EQ(db.load()->attachments.size(), 1U);
@@ -148,7 +149,7 @@ TEST_F(StateDbTest, TheSchemaBeforePolicyGroupsIsTakenOverWithItsRows) {
   }
   {
     auto file = SqliteDatabase::open(folder / "state.db").value();
-    ASSERT_TRUE(file.execute("PRAGMA user_version = 4"));
+    ASSERT_TRUE(file.execute("DROP TABLE freed_addresses; PRAGMA user_version = 4"));
     const auto put = [&](std::string_view sql, std::string_view hex) {
       return file.prepare(sql)->bind_record(schema_4::bytes_of(hex)).run().has_value();
     };
@@ -164,8 +165,39 @@ TEST_F(StateDbTest, TheSchemaBeforePolicyGroupsIsTakenOverWithItsRows) {
     EXPECT_EQ(state->attachments[0].attachment.interfaces[1].intent.vpc.str(), "green");
     EXPECT_EQ(state->operations.size(), 1U);
     EXPECT_EQ(state->vpcs.at(VpcId::trusted("blue"))->policy_version, 9);
+    EXPECT_TRUE(state->freed_addresses.empty());
   }
   EXPECT_EQ(SqliteDatabase::open(folder / "state.db")->query_integer("PRAGMA user_version"), 5);
+}
+
+TEST_F(StateDbTest, FreedAddressesAreKeptInTheOrderInWhichTheyWereFreed) {
+  const auto freed = [](std::initializer_list<const char*> ips) {
+    std::vector<FreedAddress> addresses;
+    for (const char* one : ips) addresses.push_back({VpcId::trusted("blue"), ip(one)});
+    return addresses;
+  };
+  const auto id = AttachmentId::trusted("att-1");
+  {
+    auto db = StateDb::open(folder).value();
+    EXPECT_TRUE(run(db.erase(id, {.functions = {}, .addresses = freed({"10.1.0.5", "2001:db8::5"})})));
+    FinishedOperation ended;
+    ended.operation.id = OperationId::trusted("op-2");
+    ended.operation.request = RequestId::trusted("req-2");
+    ended.operation.attachment = id;
+    const Freed left{.functions = {}, .addresses = freed({"10.1.0.7", "10.1.0.5"})};
+    EXPECT_TRUE(run(db.finish(ended, left, true)));
+  }
+  {
+    auto db = StateDb::open(folder).value();
+    EXPECT_EQ(db.load().value().freed_addresses, freed({"2001:db8::5", "10.1.0.7", "10.1.0.5"}));
+    std::vector<FreedAddress> many;
+    for (std::uint32_t i = 0; i < AddressPool::kMaxFreed; ++i)
+      many.push_back({VpcId::trusted("green"), IpAddress::v4(0x0A020000 + i)});
+    EXPECT_TRUE(run(db.erase(id, {.functions = {}, .addresses = many})));
+  }
+  const auto kept = StateDb::open(folder)->load().value().freed_addresses;
+  EXPECT_EQ(kept.size(), AddressPool::kMaxFreed);
+  EXPECT_EQ(kept.front().ip, ip("10.2.0.0"));
 }
 
 TEST_F(StateDbTest, ASchemaOfALaterBerthdIsRefused) {
@@ -258,6 +290,8 @@ TEST(VpcBlob, OneOfSchema4IsRead) {
 
 TEST(VpcBlob, EveryCutIsNoticed) {
   auto vpc = testing::make_vpc_with_policy();
+  vpc.subnets[1].host_blocks = {IpRange::parse("", "2001:db8:1::8/125").value(),
+                                IpRange::parse("", "2001:db8:1::20-2001:db8:1::21").value()};
   vpc.policy_groups = {{.id = dataplane::PolicyGroupId::trusted("web"), .rules = vpc.policy, .version = 200},
                        {.id = dataplane::PolicyGroupId::trusted("empty"), .rules = {}}};
   const std::string blob = format_vpc_blob(vpc);

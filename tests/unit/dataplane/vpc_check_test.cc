@@ -18,6 +18,10 @@ IpPrefix prefix(std::string_view text) {
   return IpPrefix::parse("prefix", text).value();
 }
 
+IpRange block(std::string_view text) {
+  return IpRange::parse("block", text).value();
+}
+
 Vpc good() {
   return {.id = VpcId::trusted("blue"),
           .vni = Vni::trusted(7001),
@@ -74,6 +78,13 @@ INSTANTIATE_TEST_SUITE_P(
               "vpc/blue/policy/0", "MALFORMED_PORTS"},
         Fault{"TooManyPolicyRules", [](Vpc& v) { v.policy.resize(kMaxPolicyRulesPerVpc + 1); }, "vpc/blue",
               "LIMIT_EXCEEDED"},
+        Fault{"BlockOutside", [](Vpc& v) { v.subnets[0].host_blocks = {block("10.1.0.250-10.1.1.5")}; },
+              "vpc/blue/subnet/10.1.0.0/24", "HOST_BLOCK_OUTSIDE_SUBNET"},
+        Fault{"BlocksOverlap",
+              [](Vpc& v) { v.subnets[0].host_blocks = {block("10.1.0.64/26"), block("10.1.0.9-10.1.0.64")}; },
+              "vpc/blue/subnet/10.1.0.0/24", "HOST_BLOCKS_OVERLAP"},
+        Fault{"TooManyBlocks", [](Vpc& v) { v.subnets[0].host_blocks.resize(kMaxHostBlocksPerSubnet + 1); },
+              "vpc/blue", "LIMIT_EXCEEDED"},
         Fault{"GroupTwice",
               [](Vpc& v) { v.policy_groups.assign(2, {.id = PolicyGroupId::trusted("web"), .rules = {}}); },
               "vpc/blue/policy_group/web", "DUPLICATE"},

@@ -86,6 +86,16 @@ TEST_F(Session, EveryBadPartOfAPolicyGroupIsNamed) {
   EXPECT_EQ(nack.errors(1).reason(), "MALFORMED_ID");
 }
 
+TEST_F(Session, ABlockOfAddressesIsAPrefixOrARange) {
+  v1::Vpc vpc = good_vpc("blue", 7001);
+  vpc.mutable_subnets(0)->add_host_blocks("10.1.0.64/26");
+  vpc.mutable_subnets(0)->add_host_blocks("10.1.0.9-10.1.0.8");
+  const v1::Nack nack = refuse(vpc);
+  ASSERT_EQ(nack.errors_size(), 1);
+  EXPECT_EQ(nack.errors(0).resource(), "vpc/blue/subnet/10.1.0.0/24");
+  EXPECT_EQ(nack.errors(0).reason(), "MALFORMED_RANGE");
+}
+
 TEST_F(Session, ADeltaKeepsWhatItDoesNotName) {
   ControllerSession session(election);
   take(session, hello("sdn", 1));
