@@ -38,6 +38,9 @@ Result<AttachIntent> check_intent(AttachIntent intent, const UnderlayLimits& und
 Result<void> check_devices(const AttachIntent& intent, std::span<const Attachment> all,
                            const host::HostDevices* host_devices);
 
+// What interfaces shall be near: NOT_FOUND (PCI_DEVICE_UNKNOWN), FAILED_PRECONDITION (IS_A_BRIDGE).
+Result<void> check_near(const AttachIntent& intent, const host::HostDevices* host_devices);
+
 // One interface of an intent.
 struct WantedInterface {
   const VmId& vm;

@@ -61,7 +61,8 @@ class AttachWorkflow {
   Result<void> check_wanted();
   Result<void> check_restoring() const;
   void note_fault(const Error& why);
-  std::vector<Interface> lease_functions();
+  // One detail for each interface.
+  std::vector<Interface> lease_functions(std::vector<std::string>& details);
   const VpcId& tenant() const { return intent_.interfaces.front().vpc; }
   Attachment& attachment() { return *services_.attachments.find(id_); }
   friend struct AttachSteps;

@@ -26,6 +26,8 @@ struct InterfaceIntent {
   std::uint32_t mtu_bytes = 0;  // 0: the largest that fits the underlay
   dataplane::Rates rates = {};
   NetworkClass network_class = NetworkClass::kUnspecified;
+  // A device of the host that its function shall be near; none: all that come along.
+  std::optional<host::PciAddress> near = {};
   auto operator<=>(const InterfaceIntent&) const = default;
 };
 

@@ -27,13 +27,13 @@ struct HostSide::Parts {
         worker(executor, std::make_shared<host::RealKernelFiles>()),
         vfio(tree, worker, events, kDeadlines),
         passthrough(vfio, plug),
-        devices(tree, config.host.devices, config.host.pf),
+        devices(tree, config.host.devices, {config.host.pfs.begin(), config.host.pfs.end()}),
         tasks(executor) {
     if (config.host.functions == "vf") {
       provider = make_provider();
-      std::optional<host::AttributesOf> of_pf;
-      if (config.host.pf) of_pf.emplace(*config.host.pf, attributes);
-      driver = std::make_unique<host::VfDriver>(*provider, passthrough, of_pf);
+      std::optional<host::AttributesOf> of_pfs;
+      if (!config.host.pfs.empty()) of_pfs.emplace(vf_pool(config), attributes);
+      driver = std::make_unique<host::VfDriver>(*provider, passthrough, of_pfs);
     } else {
       driver = std::make_unique<host::VhostUserDriver>(kGuestDisconnectWait,
                                                        config.qemu.monitor.empty() ? nullptr : &plug);
@@ -45,7 +45,7 @@ struct HostSide::Parts {
       return std::make_unique<host::SlotProvider>(tree, worker, events, kDeadlines, config.host.slots);
     if (config.host.provider == "virtnet")
       return std::make_unique<host::VirtnetProvider>(tree, events, kDeadlines, config.host.virtnet);
-    return std::make_unique<host::PoolProvider>(tree, *config.host.pf);
+    return std::make_unique<host::PoolProvider>(tree, vf_pool(config));
   }
 
   const Config& config;
@@ -83,11 +83,16 @@ Task<void> HostSide::start(const SavedState& saved) {
   if (!listener) co_return pass(listener);
   parts_->listener.emplace(*std::move(listener));
   parts_->tasks.spawn("uevents", parts_->listener->run());
-  if (!wanted.pf) co_return Result<void>();
+  if (wanted.pfs.empty()) co_return Result<void>();
   host::Sriov sriov(parts_->tree, parts_->worker, parts_->events, kDeadlines);
-  const auto vfs = co_await sriov.ensure_vfs(*wanted.pf, wanted.vfs, leased_functions(saved));
-  if (!vfs) co_return pass(vfs, "VFs");
-  log_event(LogLevel::kInfo, "VFs ready", {{"pf", *wanted.pf}, {"vfs", vfs->size()}});
+  const host::VfPool pool = vf_pool(parts_->config);
+  // One after the other: the kernel lets only one at a time, whatever the PF.
+  for (const host::PciAddress& pf : wanted.pfs) {
+    const auto leased = pool.vfs_of(pf, leased_functions(saved));
+    const auto vfs = co_await sriov.ensure_vfs(pf, wanted.vfs, leased);
+    if (!vfs) co_return pass(vfs, "VFs");
+    log_event(LogLevel::kInfo, "VFs ready", {{"pf", pf}, {"vfs", vfs->size()}});
+  }
   co_return Result<void>();
 }
 

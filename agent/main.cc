@@ -83,6 +83,7 @@ std::vector<host::Function> make_functions(const agent::Config& config) {
     host::Function function{.index = i};
     if (config.host.functions == "vhost-user")
       function.socket = dataplane::dpdk::function_socket(config.eswitch.socket_dir, i).string();
+    if (!config.host.pfs.empty()) function.pf = agent::vf_pool(config).place_of(i)->pf;
     functions.push_back(std::move(function));
   }
   for (std::uint16_t i = 0; i < config.eswitch.unbacked_functions; ++i) {

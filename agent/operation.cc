@@ -10,6 +10,7 @@ std::string fingerprint(const AttachIntent& intent) {
     text +=
         fmt::format(" interface {} {} {} {} {} {} {}", one.vpc, fmt::join(one.ips, ","), one.mac,
                     one.mtu_bytes, one.rates.from_vm, one.rates.to_vm, static_cast<int>(one.network_class));
+    if (one.near) text += fmt::format(" near {}", *one.near);
   }
   return text + fmt::format(" devices {}", fmt::join(intent.devices, ","));
 }

@@ -2,6 +2,7 @@
 
 #include "agent/blob.h"
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 
@@ -12,6 +13,8 @@ namespace {
 
 // First in every record: other numbers are other formats.
 constexpr std::uint8_t kFormat = 2;
+// Beside it: what interfaces are near is at the record's end. Records without are as they were before.
+constexpr std::uint8_t kHasNear = 0x80;
 
 // Every error code fits a byte.
 constexpr auto kLastCode = Code::kHardwareRejected;
@@ -110,6 +113,22 @@ Attachment read_attachment(BlobReader& reader) {
   return attachment;
 }
 
+std::uint8_t format_of(const Attachment* attachment) {
+  const auto names_one = [](const Interface& one) { return one.intent.near.has_value(); };
+  const bool has_near = attachment != nullptr && std::ranges::any_of(attachment->interfaces, names_one);
+  return has_near ? kFormat | kHasNear : kFormat;
+}
+
+void write_near(BlobWriter& writer, const Attachment& attachment) {
+  for (const Interface& one : attachment.interfaces)
+    writer.optional(one.intent.near, [&](const host::PciAddress& near) { writer.text(near.str()); });
+}
+
+void read_near(BlobReader& reader, Attachment& attachment) {
+  for (Interface& one : attachment.interfaces)
+    one.intent.near = reader.optional<host::PciAddress>([&] { return read_address(reader); });
+}
+
 void write_step(BlobWriter& writer, const StepRecord& step) {
   writer.text(step.name);
   writer.number(static_cast<std::uint8_t>(step.status));
@@ -142,31 +161,36 @@ std::string etag_of(const Attachment& attachment) {
 
 std::string format_record(const SavedAttachment& saved) {
   BlobWriter writer;
-  writer.number(kFormat);
+  const std::uint8_t format = format_of(&saved.attachment);
+  writer.number(format);
   write_attachment(writer, saved.attachment);
   writer.text(saved.operation.str());
   writer.text(saved.request.str());
   writer.text(saved.fingerprint);
   writer.text(saved.traceparent);
+  if (format != kFormat) write_near(writer, saved.attachment);
   return writer.take();
 }
 
 Result<SavedAttachment> parse_attachment_record(std::string_view bytes) {
   BlobReader reader(bytes);
-  if (reader.number<std::uint8_t>() != kFormat) reader.fail();
+  const auto format = reader.number<std::uint8_t>();
+  if ((format & ~kHasNear) != kFormat) reader.fail();
   SavedAttachment saved;
   saved.attachment = read_attachment(reader);
   saved.operation = read_id<OperationId>(reader);
   saved.request = read_id<RequestId>(reader);
   saved.fingerprint = reader.text();
   saved.traceparent = reader.text();
+  if (format != kFormat) read_near(reader, saved.attachment);
   return if_whole(reader, std::move(saved), "an attachment's record");
 }
 
 std::string format_record(const FinishedOperation& finished) {
   const Operation& operation = finished.operation;
   BlobWriter writer;
-  writer.number(kFormat);
+  const std::uint8_t format = format_of(operation.result ? &*operation.result : nullptr);
+  writer.number(format);
   writer.text(operation.id.str());
   writer.number(static_cast<std::uint8_t>(operation.kind));
   writer.text(operation.request.str());
@@ -177,12 +201,14 @@ std::string format_record(const FinishedOperation& finished) {
   writer.number(static_cast<std::uint64_t>(operation.total.count()));
   writer.optional(operation.result, [&](const Attachment& result) { write_attachment(writer, result); });
   writer.text(finished.fingerprint);
+  if (format != kFormat) write_near(writer, *operation.result);
   return writer.take();
 }
 
 Result<FinishedOperation> parse_operation_record(std::string_view bytes) {
   BlobReader reader(bytes);
-  if (reader.number<std::uint8_t>() != kFormat) reader.fail();
+  const auto format = reader.number<std::uint8_t>();
+  if ((format & ~kHasNear) != kFormat) reader.fail();
   FinishedOperation finished;
   Operation& operation = finished.operation;
   operation.id = read_id<OperationId>(reader);
@@ -196,6 +222,7 @@ Result<FinishedOperation> parse_operation_record(std::string_view bytes) {
   operation.total = std::chrono::microseconds(reader.number<std::uint64_t>());
   operation.result = reader.optional<Attachment>([&] { return read_attachment(reader); });
   finished.fingerprint = reader.text();
+  if (format != kFormat && operation.result) read_near(reader, *operation.result);
   return if_whole(reader, std::move(finished), "an operation's record");
 }
 

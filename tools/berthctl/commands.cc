@@ -50,6 +50,7 @@ Task<void> attach(rpc::Channel& channel, AttachArgs args, Format format) {
     interface.set_max_rate_from_vm(one.max_rate_from_vm);
     interface.set_max_rate_to_vm(one.max_rate_to_vm);
     interface.set_network_class(one.network_class);
+    interface.set_near(one.near);
   }
   for (const std::string& device : args.devices) request.add_devices(device);
   const auto operation = co_await channel.unary<v1::Operation>(northbound_method("AttachVm"), request,

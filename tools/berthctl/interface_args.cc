@@ -11,8 +11,9 @@ namespace {
 std::unexpected<Error> not_understood(std::string_view part) {
   return fail(
       Code::kInvalidArgument, "MALFORMED_INTERFACE",
-      fmt::format("\"{}\" is none of vpc=, ip=, mac=, mtu=, class=, max-rate-from-vm=, max-rate-to-vm=",
-                  part));
+      fmt::format(
+          "\"{}\" is none of vpc=, ip=, mac=, mtu=, class=, near=, max-rate-from-vm=, max-rate-to-vm=",
+          part));
 }
 
 template <std::unsigned_integral T>
@@ -40,6 +41,8 @@ bool parse_part(std::string_view name, std::string_view value, InterfaceArgs& ar
     args.ips.emplace_back(value);
   } else if (name == "mac") {
     args.mac = value;
+  } else if (name == "near") {
+    args.near = value;
   } else if (name == "mtu") {
     return parse_number(value, args.mtu_bytes, rest) && rest.empty();
   } else if (name == "max-rate-from-vm") {

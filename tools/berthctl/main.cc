@@ -67,6 +67,7 @@ int main(int argc, char** argv) {
   attach_app->add_option("--max-rate-to-vm", interface.max_rate_to_vm)->transform(rate);
   attach_app->add_option("--class", interface.network_class, "compute, converged, storage or management")
       ->transform(CLI::Transformer(network_classes()));
+  attach_app->add_option("--near", interface.near, "PCI address of what it is near; default: every --device");
   std::vector<std::string> interfaces;
   attach_app
       ->add_option("--interface", interfaces,
