@@ -19,7 +19,6 @@
 #include "host/netlink/link.h"
 #include "host/netlink/neighbours.h"
 #include "host/netlink/netlink_channel.h"
-#include "host/netlink/vf_attributes.h"
 #include "host/qemu/qemu_plug.h"
 #include "host/vtep_port.h"
 #include "northbound/attachments.h"
@@ -199,8 +198,7 @@ class Daemon {
         sender_(make_sender(io, config)),
         plug_(io.get_executor(), plug_settings(config)),
         netlink_(io.get_executor()),
-        vf_attributes_(netlink_),
-        host_side_(io.get_executor(), config, plug_, vf_attributes_),
+        host_side_(io.get_executor(), config, plug_, netlink_),
         agent_(io.get_executor(), eswitch, host_side_.driver(), make_functions(config), state,
                {.completions = sender_.get(),
                 .underlay = {.vtep = config.underlay.vtep, .mac = uplink.mac},
@@ -316,7 +314,6 @@ class Daemon {
   std::unique_ptr<northbound::CompletionSender> sender_;  // null: nobody is told of completions
   host::qemu::QemuPlug plug_;
   host::NetlinkChannel netlink_;
-  host::NetlinkVfAttributes vf_attributes_;
   agent::HostSide host_side_;
   agent::Agent agent_;
   northbound::Attachments attachments_;
