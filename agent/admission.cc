@@ -159,6 +159,20 @@ std::optional<dataplane::PolicyGroupId> find_missing_group(const InterfaceIntent
   return *missing;
 }
 
+Result<void> check_near(const AttachIntent& intent, const host::HostDevices* host_devices) {
+  for (std::size_t i = 0; i < intent.interfaces.size(); ++i) {
+    const auto& near = intent.interfaces[i].near;
+    if (!near) continue;
+    if (host_devices == nullptr) {
+      return fail(Code::kNotFound, "PCI_DEVICE_UNKNOWN",
+                  fmt::format("{}: the devices of this host are not known", field(i, "near")));
+    }
+    const auto there = host_devices->check_there(*near);
+    if (!there) return pass(there, field(i, "near"));
+  }
+  return {};
+}
+
 Result<void> check_against_vpc(const WantedInterface& wanted, const dataplane::Vpc& vpc,
                                std::span<const PortOwner> local, const dataplane::MappingIndex& mappings,
                                const IpAddress& own_vtep) {

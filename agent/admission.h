@@ -43,6 +43,8 @@ Result<void> check_devices(const AttachIntent& intent, std::span<const Attachmen
 // A policy group that the interface names and its VPC does not have.
 std::optional<dataplane::PolicyGroupId> find_missing_group(const InterfaceIntent& interface,
                                                            const dataplane::Vpc& vpc);
+// What interfaces shall be near: NOT_FOUND (PCI_DEVICE_UNKNOWN), FAILED_PRECONDITION (IS_A_BRIDGE).
+Result<void> check_near(const AttachIntent& intent, const host::HostDevices* host_devices);
 
 // One interface of an intent.
 struct WantedInterface {

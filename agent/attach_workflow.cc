@@ -4,6 +4,7 @@
 #include "agent/allocate.h"
 #include "agent/detach_workflow.h"
 #include "agent/device_steps.h"
+#include "agent/function_choice.h"
 #include "agent/interface_steps.h"
 #include "agent/prober.h"
 #include "agent/random_id.h"
@@ -158,15 +159,14 @@ Task<StepOutcome> AttachWorkflow::resolve() {
   if (!place) co_return pass(place);
   room_.emplace(*std::move(room));
   place_.emplace(*std::move(place));
-  std::vector<Interface> interfaces = lease_functions();
-  std::vector<std::string> names;
-  for (const Interface& one : interfaces) names.push_back(fmt::format("vf{}", one.function.index));
+  std::vector<std::string> details;
+  std::vector<Interface> interfaces = lease_functions(details);
   services_.attachments.insert({.id = id_,
                                 .vm = intent_.vm,
                                 .interfaces = std::move(interfaces),
                                 .devices = intent_.devices,
                                 .has_operation = true});
-  co_return done(fmt::format("{}", fmt::join(names, " ")));
+  co_return done(fmt::format("{}", fmt::join(details, "; ")));
 }
 
 Task<Attachment> AttachWorkflow::check() {
@@ -238,6 +238,8 @@ Result<void> AttachWorkflow::check_fit() const {
     const auto devices_fit = check_devices(intent_, services_.attachments.list(), services_.devices);
     if (!devices_fit) return devices_fit;
   }
+  const auto near_fits = check_near(intent_, services_.devices);
+  if (!near_fits) return near_fits;
   return services_.functions.check_free(intent_.interfaces.size());
 }
 
@@ -248,12 +250,13 @@ Result<EswitchBudget::Reservation> AttachWorkflow::reserve_rules() {
 }
 
 // There are enough: check_fit().
-std::vector<Interface> AttachWorkflow::lease_functions() {
+std::vector<Interface> AttachWorkflow::lease_functions(std::vector<std::string>& details) {
   std::vector<Interface> interfaces;
   for (const InterfaceIntent& wanted : intent_.interfaces) {
-    host::Function function = services_.functions.lease().value();
-    function.mac = wanted.mac;
-    interfaces.push_back({.intent = wanted, .function = std::move(function)});
+    auto leased = lease_nearest(services_.functions, services_.devices, wanted_near(intent_, wanted)).value();
+    leased.function.mac = wanted.mac;
+    interfaces.push_back({.intent = wanted, .function = std::move(leased.function)});
+    details.push_back(std::move(leased.detail));
   }
   return interfaces;
 }

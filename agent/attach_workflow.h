@@ -66,7 +66,8 @@ class AttachWorkflow {
   void note_fault(const Error& why);
   // To the controllers and the log.
   void tell_attached(std::string_view how);
-  std::vector<Interface> lease_functions();
+  // One detail for each interface.
+  std::vector<Interface> lease_functions(std::vector<std::string>& details);
   const VpcId& tenant() const { return intent_.interfaces.front().vpc; }
   Attachment& attachment() { return *services_.attachments.find(id_); }
   friend struct AttachSteps;

@@ -30,6 +30,8 @@ struct InterfaceIntent {
   std::vector<dataplane::PolicyGroupId> policy_groups = {};  // of its VPC, each once, in any order
   // Subnets of its VPC from which the host chooses an address each. An attachment's `ips` have them.
   std::vector<IpPrefix> allocate = {};
+  // A device of the host that its function shall be near; none: all that come along.
+  std::optional<host::PciAddress> near = {};
   auto operator<=>(const InterfaceIntent&) const = default;
 };
 

@@ -3,6 +3,7 @@
 #include "base/config_file.h"
 #include "host/qemu/vm_monitor.h"
 
+#include <algorithm>
 #include <sstream>
 #include <utility>
 
@@ -66,13 +67,31 @@ std::optional<host::FunctionSlot> parse_slot(const std::string& text) {
                             .device_id = static_cast<std::uint16_t>(device)};
 }
 
-void read_provider(Section& section, Config& config) {
+void read_pfs(Section& section, Config& config) {
   constexpr std::int64_t kMaxVfs = 255;
+  auto& pfs = config.host.pfs;
+  for (const std::string& text : section.strings("pfs")) {
+    const auto pf = read_address(section, "pfs", text);
+    if (pf && std::ranges::find(pfs, *pf) != pfs.end())
+      section.complain("pfs", fmt::format("{} is in the list twice", *pf));
+    if (pf) pfs.push_back(*pf);
+  }
+  const std::size_t functions = config.eswitch.functions;
+  if (pfs.empty() || functions % pfs.size() != 0) {
+    section.complain("pfs", fmt::format("must be PFs among which the eSwitch's {} functions divide evenly, "
+                                        "[\"0000:3b:00.0\"] say; {} are not",
+                                        functions, pfs.size()));
+    return;
+  }
+  const auto share = static_cast<std::int64_t>(functions / pfs.size());
+  config.host.vfs = static_cast<std::uint16_t>(section.integer("vfs", share, share, kMaxVfs));
+}
+
+void read_provider(Section& section, Config& config) {
   const std::int64_t functions = config.eswitch.functions;
   config.host.provider = section.string("provider", "pool");
   if (config.host.provider == "pool") {
-    config.host.pf = read_address(section, "pf", section.required_string("pf"));
-    config.host.vfs = static_cast<std::uint16_t>(section.integer("vfs", functions, functions, kMaxVfs));
+    read_pfs(section, config);
   } else if (config.host.provider == "slot") {
     for (const std::string& text : section.strings("slots")) {
       const auto slot = parse_slot(text);
@@ -144,6 +163,10 @@ void read_rest(const toml::value& root, Config& config, Error& error) {
 }
 
 }  // namespace
+
+host::VfPool vf_pool(const Config& config) {
+  return {config.host.pfs, static_cast<std::uint16_t>(config.eswitch.functions / config.host.pfs.size())};
+}
 
 Result<Config> parse_config(const std::string& text, const std::string& name) {
   const auto root = parse_toml(text, name);

@@ -8,10 +8,10 @@
 #include "dataplane/table_use.h"
 #include "host/hotplug/slot_provider.h"
 #include "host/hotplug/virtnet_provider.h"
+#include "host/vf_pool.h"
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -36,8 +36,8 @@ struct Config {
   struct Host {
     std::string functions = "vhost-user";   // or "vf": PCI functions of this host
     std::string provider = "pool";          // of "vf"; or "slot", "virtnet"
-    std::optional<host::PciAddress> pf;     // pool: whose VFs
-    std::uint16_t vfs = 0;                  // pool: how many are made, if there are none
+    std::vector<host::PciAddress> pfs;      // pool: whose VFs; each has the same share of the functions
+    std::uint16_t vfs = 0;                  // pool: how many are made of each, if there are none
     std::vector<host::FunctionSlot> slots;  // slot: of vf0, vf1, ...
     host::VirtnetProvider::Controller virtnet;
     std::set<host::PciAddress> devices;  // that VMs may be given as a whole
@@ -67,6 +67,9 @@ struct Config {
     LogLevel level = LogLevel::kInfo;
   } log;
 };
+
+// Of provider "pool": which function is which VF.
+host::VfPool vf_pool(const Config& config);
 
 // NOT_FOUND when the file cannot be read, INVALID_ARGUMENT naming the key otherwise.
 Result<Config> load_config(const std::filesystem::path& file);

@@ -3,6 +3,8 @@
 #include "agent/reboot.h"
 #include "base/log.h"
 #include "host/hotplug/pool_provider.h"
+#include "host/netlink/eswitch_ports.h"
+#include "host/netlink/vf_attributes.h"
 #include "host/pci/sriov.h"
 #include "host/pci/uevent_listener.h"
 #include "host/vf_driver.h"
@@ -20,20 +22,22 @@ const host::Deadlines kDeadlines{};
 }  // namespace
 
 struct HostSide::Parts {
-  Parts(asio::any_io_executor executor, const Config& from, host::VmPlug& plug,
-        host::VfAttributes& attributes)
+  Parts(asio::any_io_executor executor, const Config& from, host::VmPlug& plug, host::NetlinkChannel& netlink)
       : config(from),
+        attributes(netlink),
+        devlink(netlink),
+        representors(netlink),
         events(executor),
         worker(executor, std::make_shared<host::RealKernelFiles>()),
         vfio(tree, worker, events, kDeadlines),
         passthrough(vfio, plug),
-        devices(tree, config.host.devices, config.host.pf),
+        devices(tree, config.host.devices, {config.host.pfs.begin(), config.host.pfs.end()}),
         tasks(executor) {
     if (config.host.functions == "vf") {
       provider = make_provider();
-      std::optional<host::AttributesOf> of_pf;
-      if (config.host.pf) of_pf.emplace(*config.host.pf, attributes);
-      driver = std::make_unique<host::VfDriver>(*provider, passthrough, of_pf);
+      std::optional<host::AttributesOf> of_pfs;
+      if (!config.host.pfs.empty()) of_pfs.emplace(vf_pool(config), attributes);
+      driver = std::make_unique<host::VfDriver>(*provider, passthrough, of_pfs);
     } else {
       driver = std::make_unique<host::VhostUserDriver>(kGuestDisconnectWait,
                                                        config.qemu.monitor.empty() ? nullptr : &plug);
@@ -45,10 +49,28 @@ struct HostSide::Parts {
       return std::make_unique<host::SlotProvider>(tree, worker, events, kDeadlines, config.host.slots);
     if (config.host.provider == "virtnet")
       return std::make_unique<host::VirtnetProvider>(tree, events, kDeadlines, config.host.virtnet);
-    return std::make_unique<host::PoolProvider>(tree, *config.host.pf);
+    return std::make_unique<host::PoolProvider>(tree, vf_pool(config));
+  }
+
+  // Of one PF, whose VFs are there.
+  Task<void> ensure_eswitch_ports(host::PciAddress pf, std::uint16_t vfs) {
+    const auto ports = co_await host::ensure_ports(devlink, representors, host::DevlinkDevice::pci(pf), vfs);
+    if (!ports) co_return pass(ports, "representors");
+    for (const host::FunctionPort& one : ports->functions) {
+      log_event(LogLevel::kInfo, "representor",
+                {{"pf", pf}, {"vf", one.vf}, {"netdev", one.representor.name}});
+      for (const std::string& what : one.undone) {
+        log_event(LogLevel::kWarning, "representor was in use",
+                  {{"pf", pf}, {"netdev", one.representor.name}, {"undone", what}});
+      }
+    }
+    co_return Result<void>();
   }
 
   const Config& config;
+  host::NetlinkVfAttributes attributes;
+  host::Devlink devlink;
+  host::Representors representors;
   host::PciTree tree;
   host::PciEvents events;
   host::SysfsWorker worker;
@@ -62,8 +84,8 @@ struct HostSide::Parts {
 };
 
 HostSide::HostSide(asio::any_io_executor executor, const Config& config, host::VmPlug& vms,
-                   host::VfAttributes& attributes)
-    : parts_(std::make_unique<Parts>(std::move(executor), config, vms, attributes)) {}
+                   host::NetlinkChannel& netlink)
+    : parts_(std::make_unique<Parts>(std::move(executor), config, vms, netlink)) {}
 HostSide::~HostSide() = default;
 
 host::FunctionDriver& HostSide::driver() {
@@ -83,11 +105,18 @@ Task<void> HostSide::start(const SavedState& saved) {
   if (!listener) co_return pass(listener);
   parts_->listener.emplace(*std::move(listener));
   parts_->tasks.spawn("uevents", parts_->listener->run());
-  if (!wanted.pf) co_return Result<void>();
+  if (wanted.pfs.empty()) co_return Result<void>();
   host::Sriov sriov(parts_->tree, parts_->worker, parts_->events, kDeadlines);
-  const auto vfs = co_await sriov.ensure_vfs(*wanted.pf, wanted.vfs, leased_functions(saved));
-  if (!vfs) co_return pass(vfs, "VFs");
-  log_event(LogLevel::kInfo, "VFs ready", {{"pf", *wanted.pf}, {"vfs", vfs->size()}});
+  const host::VfPool pool = vf_pool(parts_->config);
+  // One after the other: the kernel lets only one at a time, whatever the PF.
+  for (const host::PciAddress& pf : wanted.pfs) {
+    const auto leased = pool.vfs_of(pf, leased_functions(saved));
+    const auto vfs = co_await sriov.ensure_vfs(pf, wanted.vfs, leased);
+    if (!vfs) co_return pass(vfs, "VFs");
+    log_event(LogLevel::kInfo, "VFs ready", {{"pf", pf}, {"vfs", vfs->size()}});
+    const auto ports = co_await parts_->ensure_eswitch_ports(pf, static_cast<std::uint16_t>(vfs->size()));
+    if (!ports) co_return pass(ports);
+  }
   co_return Result<void>();
 }
 

@@ -7,8 +7,8 @@
 #include "base/task_group.h"
 #include "host/function_driver.h"
 #include "host/host_devices.h"
+#include "host/netlink/netlink_channel.h"
 #include "host/passthrough.h"
-#include "host/vf_attributes.h"
 #include "host/vm_plug.h"
 
 #include <memory>
@@ -19,15 +19,16 @@ class HostSide {
  public:
   // What it refers to outlives it.
   HostSide(asio::any_io_executor executor, const Config& config, host::VmPlug& vms,
-           host::VfAttributes& attributes);
+           host::NetlinkChannel& netlink);
   ~HostSide();
 
   host::FunctionDriver& driver();
   host::Passthrough& passthrough();
   const host::HostDevices& devices() const;
 
-  // Before the agent starts: VFs are there, made if need be, and uevents are listened to. Errors of
-  // Sriov::ensure_vfs().
+  // Before the agent starts: VFs are there, made if need be; where their PF is in switchdev mode, their
+  // representors are hardened and up; uevents are listened to. Errors of Sriov::ensure_vfs() and
+  // ensure_ports().
   Task<void> start(const SavedState& saved);
   asio::awaitable<void> stop();
 

@@ -19,7 +19,6 @@
 #include "host/netlink/link.h"
 #include "host/netlink/neighbours.h"
 #include "host/netlink/netlink_channel.h"
-#include "host/netlink/vf_attributes.h"
 #include "host/qemu/qemu_plug.h"
 #include "host/vtep_port.h"
 #include "northbound/attachments.h"
@@ -83,6 +82,7 @@ std::vector<host::Function> make_functions(const agent::Config& config) {
     host::Function function{.index = i};
     if (config.host.functions == "vhost-user")
       function.socket = dataplane::dpdk::function_socket(config.eswitch.socket_dir, i).string();
+    if (!config.host.pfs.empty()) function.pf = agent::vf_pool(config).place_of(i)->pf;
     functions.push_back(std::move(function));
   }
   for (std::uint16_t i = 0; i < config.eswitch.unbacked_functions; ++i) {
@@ -198,8 +198,7 @@ class Daemon {
         sender_(make_sender(io, config)),
         plug_(io.get_executor(), plug_settings(config)),
         netlink_(io.get_executor()),
-        vf_attributes_(netlink_),
-        host_side_(io.get_executor(), config, plug_, vf_attributes_),
+        host_side_(io.get_executor(), config, plug_, netlink_),
         agent_(io.get_executor(), eswitch, host_side_.driver(), make_functions(config), state,
                {.completions = sender_.get(),
                 .underlay = {.vtep = config.underlay.vtep, .mac = uplink.mac},
@@ -315,7 +314,6 @@ class Daemon {
   std::unique_ptr<northbound::CompletionSender> sender_;  // null: nobody is told of completions
   host::qemu::QemuPlug plug_;
   host::NetlinkChannel netlink_;
-  host::NetlinkVfAttributes vf_attributes_;
   agent::HostSide host_side_;
   agent::Agent agent_;
   northbound::Attachments attachments_;

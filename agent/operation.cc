@@ -13,6 +13,7 @@ std::string fingerprint(const AttachIntent& intent) {
     // Nothing where there are none: requests of before there were any are known by their text.
     if (!one.policy_groups.empty()) text += fmt::format(" groups {}", fmt::join(one.policy_groups, ","));
     if (!one.allocate.empty()) text += fmt::format(" allocate {}", fmt::join(one.allocate, ","));
+    if (one.near) text += fmt::format(" near {}", *one.near);
   }
   return text + fmt::format(" devices {}", fmt::join(intent.devices, ","));
 }

@@ -104,6 +104,7 @@ void write_second_part(BlobWriter& writer, const Attachment& attachment) {
                 [&](const dataplane::PolicyGroupId& group) { writer.text(group.str()); });
     writer.number(one.policy_set);
     writer.list(one.intent.allocate, [&](const IpPrefix& subnet) { writer.prefix(subnet); });
+    writer.optional(one.intent.near, [&](const host::PciAddress& near) { writer.text(near.str()); });
   }
 }
 
@@ -113,6 +114,7 @@ void read_second_part(BlobReader& reader, Interface& interface) {
   interface.policy_set = reader.number<std::uint32_t>();
   if (groups.empty() != (interface.policy_set == 0)) reader.fail();
   interface.intent.allocate = reader.list<IpPrefix>([&] { return reader.prefix(); });
+  interface.intent.near = reader.optional<host::PciAddress>([&] { return read_address(reader); });
 }
 
 void write_attachment(BlobWriter& writer, const Attachment& attachment) {
@@ -172,7 +174,7 @@ std::string etag_of(const Attachment& attachment) {
   write_first_part(writer, attachment);
   // Nothing where there are none: the etag of an attachment outlives the format.
   const auto has_more = [](const Interface& one) {
-    return !one.intent.policy_groups.empty() || !one.intent.allocate.empty();
+    return !one.intent.policy_groups.empty() || !one.intent.allocate.empty() || one.intent.near;
   };
   if (std::ranges::any_of(attachment.interfaces, has_more)) write_second_part(writer, attachment);
   return fmt::format("{:016x}", fnv1a_64(writer.take()));

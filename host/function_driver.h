@@ -23,6 +23,7 @@ struct Function {
   std::uint64_t generation = 0;       // how many leases it has had before this one
   MacAddress mac = {};                // of the interface that it is leased for
   std::optional<PciAddress> address;  // of a PCI function, once it is exposed
+  std::optional<PciAddress> pf = {};  // of a VF: what it is a part of
   // The eSwitch has rules for it, and no VM can ever be behind it. Made for measurements, by a key of the
   // configuration that says so.
   bool is_unbacked = false;

@@ -1,6 +1,7 @@
 #include "host/function_pool.h"
 
 #include <cassert>
+#include <map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -43,6 +44,17 @@ Result<Function> FunctionPool::lease(std::uint16_t index) {
     return fail(Code::kAlreadyExists, "FUNCTION_TAKEN", fmt::format("vf{} is taken", index));
   take(slot);
   return slot.function;
+}
+
+std::vector<FunctionPool::FreeVfs> FunctionPool::free_vfs() const {
+  std::map<PciAddress, FreeVfs> found;
+  for (const auto& [is_unbacked, freed_at, index] : free_) {
+    const auto pf = slots_[index].function.pf;
+    if (pf) ++found.try_emplace(*pf, FreeVfs{.pf = *pf, .count = 0, .next = index}).first->second.count;
+  }
+  std::vector<FreeVfs> all;
+  for (const auto& [pf, free] : found) all.push_back(free);
+  return all;
 }
 
 void FunctionPool::release(std::uint16_t index) {

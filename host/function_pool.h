@@ -26,6 +26,16 @@ class FunctionPool {
   // Takes a certain function, for what a former process of ours had leased. NOT_FOUND (FUNCTION_UNKNOWN)
   // when there is none of this number, ALREADY_EXISTS (FUNCTION_TAKEN) when it is not free.
   Result<Function> lease(std::uint16_t index);
+
+  // A PF of the functions, and how many of its VFs are free.
+  struct FreeVfs {
+    PciAddress pf;
+    std::size_t count = 0;
+    std::uint16_t next = 0;  // the one of them that has rested longest
+  };
+  // By PF; those without a free one are not in it.
+  std::vector<FreeVfs> free_vfs() const;
+
   // Back to the free ones, of the next generation. Only for a leased function.
   void release(std::uint16_t index);
   // Out of use until lift_quarantine. Only for a leased function.

@@ -71,14 +71,20 @@ std::unexpected<Error> device_not_allowed(PciAddress device) {
 
 Result<void> HostDevices::check(PciAddress device) const {
   if (!allowed_.contains(device)) return device_not_allowed(device);
-  const auto read = tree_.read(device);
-  if (!read) return pass(read);
-  if (read->is_bridge()) return refused("IS_A_BRIDGE", fmt::format("{} is a bridge", device));
-  if (pool_ && (device == *pool_ || read->physical == *pool_))
+  const auto there = check_there(device);
+  if (!there) return there;
+  if (pool_.contains(device) || pool_.contains(tree_.physical_of(device).value_or(device)))
     return refused("DEVICE_IS_OF_POOL", fmt::format("{} belongs to the eSwitch's functions", device));
   const auto use = read_use(device);
   if (!use) return pass(use);
   if (!use->empty()) return refused("DEVICE_IN_USE_BY_HOST", fmt::format("{}: {}", device, *use));
+  return {};
+}
+
+Result<void> HostDevices::check_there(PciAddress device) const {
+  const auto read = tree_.read(device);
+  if (!read) return pass(read);
+  if (read->is_bridge()) return refused("IS_A_BRIDGE", fmt::format("{} is a bridge", device));
   return {};
 }
 

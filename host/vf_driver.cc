@@ -46,8 +46,7 @@ Task<StepOutcome> VfDriver::prepare(PrepareArgs args) {
   if (!address) co_return pass(address);
   const auto free = co_await passthrough_.check_free(*address);
   if (!free) co_return pass(free);
-  const auto set =
-      co_await attributes_->attributes.ensure(attributes_->pf, args.function.index, settings_of(args));
+  const auto set = co_await ensure_settings(args.function.index, settings_of(args));
   if (!set) co_return pass(set, address->str());
   co_return StepOutcome{.detail = fmt::format("{} has {}", *address, args.function.mac)};
 }
@@ -120,26 +119,34 @@ Task<void> VfDriver::repair(PrepareArgs args, VmId vm) {
   const auto has_them = co_await has_settings(index, settings_of(args));
   if (!has_them) co_return pass(has_them);
   if (!*has_them) {
-    const auto set = co_await attributes_->attributes.ensure(attributes_->pf, index, settings_of(args));
+    const auto set = co_await ensure_settings(index, settings_of(args));
     if (!set) co_return set;
   }
   auto device = vf_device(args.function, *address);
   co_return co_await passthrough_.repair(std::move(device), std::move(vm));
 }
 
+Task<void> VfDriver::ensure_settings(std::uint16_t function, VfSettings wanted) {
+  const auto place = attributes_->pool.place_of(function);
+  if (!place) co_return pass(place);
+  co_return co_await attributes_->attributes.ensure(place->pf, place->vf, wanted);
+}
+
 // What the PF does not tell is taken for granted.
-Task<bool> VfDriver::has_settings(std::uint16_t vf, VfSettings wanted) {
+Task<bool> VfDriver::has_settings(std::uint16_t function, VfSettings wanted) {
   if (!attributes_) co_return true;
-  const auto now = co_await attributes_->attributes.read(attributes_->pf, vf);
+  const auto place = attributes_->pool.place_of(function);
+  if (!place) co_return pass(place);
+  const auto now = co_await attributes_->attributes.read(place->pf, place->vf);
   if (!now) co_return pass(now);
   co_return (!now->mac || now->mac == wanted.mac) && (!now->rate || now->rate == wanted.rate) &&
       (!now->is_trusted || now->is_trusted == wanted.is_trusted);
 }
 
-Task<void> VfDriver::forget_tenant(std::uint16_t vf) {
+Task<void> VfDriver::forget_tenant(std::uint16_t function) {
   if (!attributes_) co_return Result<void>();
   const VfSettings nobodys{.mac = MacAddress(), .rate = VfRate(), .is_trusted = false};
-  co_return co_await attributes_->attributes.ensure(attributes_->pf, vf, nobodys);
+  co_return co_await ensure_settings(function, nobodys);
 }
 
 Task<PciAddress> VfDriver::address_of(Function function) {

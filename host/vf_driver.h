@@ -6,12 +6,15 @@
 #include "host/hotplug/hotplug_provider.h"
 #include "host/passthrough.h"
 #include "host/vf_attributes.h"
+#include "host/vf_pool.h"
+
+#include <utility>
 
 namespace berth::host {
 
-// What the PF keeps of its VFs, where functions are VFs of a PF in this host.
+// What PFs keep of their VFs, where functions are VFs of PFs in this host.
 struct AttributesOf {
-  PciAddress pf;
+  VfPool pool;
   VfAttributes& attributes;
 };
 
@@ -22,7 +25,7 @@ class VfDriver : public FunctionDriver {
  public:
   // What it refers to outlives it. Without `attributes` the provider gives a function its MAC.
   VfDriver(HotplugProvider& provider, Passthrough& passthrough, std::optional<AttributesOf> attributes)
-      : provider_(provider), passthrough_(passthrough), attributes_(attributes) {}
+      : provider_(provider), passthrough_(passthrough), attributes_(std::move(attributes)) {}
 
   std::string_view kind() const override { return "vf"; }
   // FAILED_PRECONDITION (GROUP_HELD): somebody has the function, though nobody leased it.
@@ -38,8 +41,10 @@ class VfDriver : public FunctionDriver {
 
  private:
   Task<PciAddress> address_of(Function function);
-  Task<bool> has_settings(std::uint16_t vf, VfSettings wanted);
-  Task<void> forget_tenant(std::uint16_t vf);
+  // Of the function's PF, which there is.
+  Task<void> ensure_settings(std::uint16_t function, VfSettings wanted);
+  Task<bool> has_settings(std::uint16_t function, VfSettings wanted);
+  Task<void> forget_tenant(std::uint16_t function);
 
   HotplugProvider& provider_;
   Passthrough& passthrough_;

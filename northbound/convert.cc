@@ -95,6 +95,8 @@ agent::InterfaceIntent to_intent(const v1::Interface& wanted, const std::string&
       .mtu_bytes = wanted.mtu_bytes(),
       .rates = {.from_vm = wanted.max_rate_from_vm(), .to_vm = wanted.max_rate_to_vm()},
       .network_class = take(parse_network_class(place + ".network_class", wanted.network_class()), all)};
+  if (!wanted.near().empty())
+    intent.near = take(host::PciAddress::parse(place + ".near", wanted.near()), all);
   for (const std::string& ip : wanted.ips())
     intent.ips.push_back(take(IpAddress::parse(place + ".ips", ip), all));
   for (const std::string& subnet : wanted.allocate())
@@ -131,6 +133,7 @@ v1::Interface to_message(const agent::InterfaceIntent& intent) {
   message.set_network_class(static_cast<v1::NetworkClass>(intent.network_class));
   for (const dataplane::PolicyGroupId& group : intent.policy_groups) message.add_policy_groups(group.str());
   for (const IpPrefix& subnet : intent.allocate) message.add_allocate(subnet.str());
+  if (intent.near) message.set_near(intent.near->str());
   return message;
 }
 

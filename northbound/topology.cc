@@ -29,6 +29,8 @@ v1::PciDevice::Kind to_message(topology::Kind kind) {
       return v1::PciDevice::GPU;
     case topology::Kind::kNvme:
       return v1::PciDevice::NVME;
+    case topology::Kind::kOther:
+      break;  // not in what read_topology() returns
   }
   return v1::PciDevice::KIND_UNSPECIFIED;
 }

@@ -133,6 +133,17 @@ std::vector<PciAddress> PciTree::bridges_above(PciAddress address) const {
   return bridges;
 }
 
+std::string PciTree::root_complex_of(PciAddress address) const {
+  std::error_code error;
+  const fs::path place = fs::canonical(device(address), error);
+  if (error) return {};
+  std::string found;
+  for (const fs::path& part : place) {
+    if (part.string().starts_with("pci") && part.string().contains(':')) found = part.string();
+  }
+  return found;
+}
+
 bool PciTree::has_driver(const std::string& name) const {
   std::error_code error;
   return fs::exists(driver(name), error);

@@ -52,6 +52,8 @@ class PciTree {
   std::vector<std::string> netdevs_of(PciAddress address) const;
   // What `address` hangs below, nearest first.
   std::vector<PciAddress> bridges_above(PciAddress address) const;
+  // The host bridge that it is below: "pci0000:15". Empty: not known.
+  std::string root_complex_of(PciAddress address) const;
 
   bool has_driver(const std::string& name) const;
 

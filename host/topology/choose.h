@@ -1,26 +1,35 @@
-// Which free function a VM gets: the one nearest to its GPUs.
+// Which NIC a VM gets a function of: the one nearest to its GPUs. Pure.
 #pragma once
 
 #include "host/topology/topology.h"
 
-#include <cstdint>
+#include <cstddef>
 #include <optional>
 #include <span>
+#include <string>
+#include <vector>
 
 namespace berth::host::topology {
 
-struct FreeFunction {
-  std::uint16_t index = 0;  // vf<index>
-  PciAddress address;
-  // How many functions of the same PF VMs have already: ties go to the NIC with least to do.
-  std::uint32_t load = 0;
+// A PF with functions that are free.
+struct FreeFunctions {
+  PciAddress pf;
+  std::size_t count = 0;  // a PF without is never chosen
 };
 
-// Pure. Of the free functions the one with, in this order: the least distance to the nearest of `near`, the
-// least sum of distances to all of them, the least load, the earliest place in `free` (pass those first that
-// have rested longest). A function or a near device that the topology does not know is as far as can be.
-// Without `near` only load and place count. Nothing when none is free.
-std::optional<FreeFunction> choose_function(const Topology& topology, std::span<const FreeFunction> free,
-                                            std::span<const PciAddress> near);
+struct NearestPf {
+  PciAddress pf;
+  std::vector<Distance> distances;  // to each of `near`, in its order
+};
+
+// Of the PFs with a free function the one with, in this order: the least distance to the farthest of `near`,
+// the least sum of distances to all of them, the most free functions, the lowest address. So one that is full
+// is passed over, and the next one by distance is taken. A PF or a near device that `places` does not know is
+// as far as can be. Nothing when none is free.
+std::optional<NearestPf> choose_pf(const Topology& places, std::span<const FreeFunctions> pfs,
+                                   std::span<const PciAddress> near);
+
+// "PIX to 0000:18:00.0 0000:1a:00.0, SYS to 0000:9a:00.0"; empty without `near`.
+std::string describe(const NearestPf& chosen, std::span<const PciAddress> near);
 
 }  // namespace berth::host::topology

@@ -18,7 +18,7 @@ namespace berth::host::topology {
 // More functions than a host of 2026 has: 8 NICs of 256 VFs each, and as many again.
 inline constexpr std::size_t kMaxDevices = 4096;
 
-enum class Kind : std::uint8_t { kNic, kGpu, kNvme };
+enum class Kind : std::uint8_t { kNic, kGpu, kNvme, kOther };
 
 // From the root port down to the device.
 struct Bridge {

@@ -10,11 +10,12 @@ DRIVER = "mlx5_core"
 # with it: a skip would say that the machine is at fault, and a pass that somebody had looked.
 NOT_YET = """\
 berthd cannot open an mlx5 eSwitch yet:
-  - agent/config.cc takes eswitch.kind "embedded" only, and that is the software eSwitch: there is no key for a
-    PCI address and representors;
+  - [eswitch] has no key for a PCI address: what is opened is the software eSwitch;
   - EmbeddedEswitch (dataplane/dpdk/embedded_eswitch.h) has open_soft() only: nothing probes
     "PCI,representor=vf[...],dv_flow_en=..." and hands the PF's ethdev to Engine::open as the proxy;
-  - attachments name a vhost-user socket; a VF's PCI address has no place in them.
+  - Engine::open finds functions by the names of the software eSwitch, not by switch domain and representor id.
+The host's side is there: VFs as functions, their representors found, hardened and up
+(host/netlink/eswitch_ports.h).
 Then this runner needs endpoints on the VFs' netdevs, and the wire as the netdev of --wire."""
 
 

@@ -35,7 +35,11 @@ inline const host::PciAddress kPf = pci("0000:01:00.0");
 inline const host::PciAddress kGpu = pci("0000:02:00.0");
 inline const host::PciAddress kGpuSound = pci("0000:02:00.1");
 inline const host::PciAddress kDrive = pci("0000:03:00.0");
-inline constexpr std::uint16_t kVfs = 2;
+inline constexpr std::uint16_t kVfs = 2;  // of each PF
+// A second NIC and a GPU behind one switch, where a test wants them: VfHost::add_switch().
+inline const host::PciAddress kPf2 = pci("0000:22:00.0");
+inline const host::PciAddress kGpu2 = pci("0000:23:00.0");
+inline const host::PciAddress kSwitch = pci("0000:20:00.0");
 
 inline constexpr host::Deadlines kShort{.attribute = std::chrono::milliseconds(1000),
                                         .create_vfs = std::chrono::milliseconds(1000),
@@ -64,6 +68,24 @@ struct VfHost {
   VfHost(const VfHost&) = delete;
   VfHost& operator=(const VfHost&) = delete;
 
+  void add_switch() {
+    const auto bridge = [this](host::PciAddress address, std::optional<host::PciAddress> below) {
+      kernel->add({.address = address, .class_code = 0x060400, .host_driver = "", .below = below});
+    };
+    const host::PciAddress port = pci("0000:00:10.0");
+    bridge(port, std::nullopt);
+    bridge(kSwitch, port);
+    for (const auto* down : {"0000:21:00.0", "0000:21:01.0"}) bridge(pci(down), kSwitch);
+    kernel->add({.address = kPf2, .group = 20, .total_vfs = 7, .below = pci("0000:21:00.0")});
+    kernel->add({.address = kGpu2,
+                 .class_code = 0x030200,
+                 .host_driver = "",
+                 .group = 21,
+                 .below = pci("0000:21:01.0")});
+    pfs.push_back(kPf2);
+  }
+  host::VfPool pool() const { return {pfs, kVfs}; }
+
   // Between two lives. Nobody starts the VMs.
   void reboot(std::uint8_t first_vf_device = FakeKernel::kFirstVfDevice) {
     vms.die();
@@ -72,12 +94,16 @@ struct VfHost {
     eswitch.start_anew();
   }
 
-  host::PciAddress vf(std::uint16_t index) const { return kernel->tree().vfs_of(kPf).at(index); }
+  host::PciAddress vf(std::uint16_t index) const {
+    const auto place = pool().place_of(index).value();
+    return kernel->tree().vfs_of(place.pf).at(place.vf);
+  }
 
   std::shared_ptr<FakeKernel> kernel = std::make_shared<FakeKernel>();
   FakeVms vms{kernel};
   FakeAttributes attributes;
-  FakeEswitch eswitch{kVfs};
+  std::vector<host::PciAddress> pfs{kPf};
+  FakeEswitch eswitch{2 * kVfs};
   const TestFolder state_folder{"vf-state"};
 
  private:
@@ -114,8 +140,11 @@ class VfLife {
     auto saved = state.load().value();
     agent::begin_boot(saved, host::read_boot_id(host.kernel->root / "proc"));
     if (!make_provider) {
-      const auto vfs = run(sriov.ensure_vfs(kPf, kVfs, agent::leased_functions(saved)));
-      if (!vfs) return pass(vfs);
+      for (const auto& pf : host.pfs) {
+        const auto leased = host.pool().vfs_of(pf, agent::leased_functions(saved));
+        const auto vfs = run(sriov.ensure_vfs(pf, kVfs, leased));
+        if (!vfs) return pass(vfs);
+      }
     }
     return run(agent.start(std::move(saved)));
   }
@@ -157,17 +186,19 @@ class VfLife {
   host::Vfio vfio{tree, worker, events, deadlines, host.kernel->dev()};
   host::Passthrough passthrough{vfio, host.vms};
   std::unique_ptr<host::HotplugProvider> provider =
-      make_provider ? make_provider(*this) : std::make_unique<host::PoolProvider>(tree, kPf);
+      make_provider ? make_provider(*this) : std::make_unique<host::PoolProvider>(tree, host.pool());
   host::VfDriver driver{
       *provider, passthrough,
-      make_provider ? std::nullopt : std::optional(host::AttributesOf{kPf, host.attributes})};
-  host::HostDevices devices{
-      tree, {kGpu, kGpuSound, kDrive, kPf, pci("0000:00:1f.0")}, kPf, host.kernel->root / "proc"};
+      make_provider ? std::nullopt : std::optional(host::AttributesOf{host.pool(), host.attributes})};
+  host::HostDevices devices{tree,
+                            {kGpu, kGpuSound, kDrive, kPf, kGpu2, pci("0000:00:1f.0")},
+                            {host.pfs.begin(), host.pfs.end()},
+                            host.kernel->root / "proc"};
   agent::Agent agent{
       io.get_executor(),
       host.eswitch,
       driver,
-      make_functions(),
+      make_functions(host),
       state,
       agent::AgentSettings{.underlay = {.vtep = ip("192.0.2.1"), .mac = mac("02:00:00:00:ff:01")},
                            .vpc_wait = std::chrono::milliseconds(0),
@@ -175,9 +206,10 @@ class VfLife {
                            .passthrough = &passthrough,
                            .devices = &devices}};
 
-  static std::vector<host::Function> make_functions() {
+  static std::vector<host::Function> make_functions(const VfHost& host) {
     std::vector<host::Function> functions;
-    for (std::uint16_t i = 0; i < kVfs; ++i) functions.push_back({.index = i});
+    for (std::uint16_t i = 0; i < kVfs * host.pfs.size(); ++i)
+      functions.push_back({.index = i, .pf = host.pool().place_of(i)->pf});
     return functions;
   }
 };

@@ -16,7 +16,7 @@ MAC = "02:00:00:00:01:05"
 HOST = f"""\
 functions = "vf"
 provider = "pool"
-pf = "{NIC}"
+pfs = ["{NIC}"]
 devices = ["{DRIVE}"]
 """
 

@@ -17,7 +17,7 @@ MAC = "02:00:00:00:01:05"
 HOST = f"""\
 functions = "vf"
 provider = "pool"
-pf = "{NIC}"
+pfs = ["{NIC}"]
 """
 CYCLES = 20
 # berthd's allocators keep what they once had; a leak grows with every cycle.

@@ -16,7 +16,7 @@ from inside import Claims, NIC, PCI, driver_of, modprobe, netdev_of, run, until,
 HOST = f"""\
 functions = "vf"
 provider = "pool"
-pf = "{NIC}"
+pfs = ["{NIC}"]
 """
 ANSWERS_WITHIN = 10  # seconds; an emulated CPU's half a second
 

@@ -4,6 +4,7 @@
 // Real: the kernel's rtnetlink and devlink, igb's driver. Not real: netdevsim's hardware, there is none; its
 // VFs are no PCI functions, so a folder of the test's own stands in for the sysfs that names a PF's network
 // device.
+#include "host/netlink/eswitch_ports.h"
 #include "host/netlink/netlink_events.h"
 #include "host/netlink/representors.h"
 #include "host/netlink/switchdev.h"
@@ -257,6 +258,30 @@ TEST_F(SwitchdevNic, ARepresentorIsBroughtUpWithItsMtu) {
   EXPECT_EQ(run(representors.ensure_up(99999, kMtu)).error().reason, "REPRESENTOR_UNKNOWN");
 }
 
+// What berthd does at its start with each of its PFs.
+TEST_F(SwitchdevNic, AllItsRepresentorsAreFoundHardenedAndUp) {
+  ASSERT_TRUE(go_switchdev());
+  make_vfs(2);
+  const auto second = representor(1);
+  ASSERT_TRUE(second) << second.error().message;
+  shell("ip link add br-lab2 type bridge && ip link set " + second->name + " master br-lab2");
+  const auto ports = run(ensure_ports(devlink, representors, device, 2));
+  ASSERT_TRUE(ports) << ports.error().message;
+  ASSERT_THAT(ports->functions, SizeIs(2));
+  EXPECT_EQ(ports->functions[1].representor.ifindex, second->ifindex);
+  EXPECT_THAT(ports->functions[1].undone, Contains(HasSubstr("member of link")));
+  for (const FunctionPort& one : ports->functions) {
+    const auto now = run(representors.read(one.representor.ifindex));
+    EXPECT_TRUE(now->is_up);
+    EXPECT_EQ(now->master, 0);
+    EXPECT_EQ(read_line("/proc/sys/net/ipv6/conf/" + now->name + "/disable_ipv6"), "1");
+  }
+  const auto again = run(ensure_ports(devlink, representors, device, 2));
+  for (const FunctionPort& one : again->functions) EXPECT_THAT(one.undone, IsEmpty());
+  EXPECT_EQ(run(ensure_ports(devlink, representors, device, 3)).error().reason, "REPRESENTOR_UNKNOWN");
+  shell("ip link del br-lab2");
+}
+
 TEST_F(SwitchdevNic, ARepresentorThatSomebodyUsesIsTakenBackAndSaysFromWhat) {
   make_vfs(1);
   ASSERT_TRUE(go_switchdev());
@@ -338,6 +363,10 @@ TEST_F(LegacyNic, AGuaranteedRateThatItDoesNotHaveIsRefusedByName) {
 }
 
 TEST_F(LegacyNic, HasNoEswitchToSet) {
+  Representors representors(channel);
+  const auto ports = run(ensure_ports(devlink, representors, DevlinkDevice::pci(kPf), 2));
+  ASSERT_TRUE(ports) << ports.error().message;
+  EXPECT_EQ(ports->mode, std::nullopt) << "and berthd starts without";
   const auto state = run(devlink.read_eswitch(DevlinkDevice::pci(kPf)));
   ASSERT_FALSE(state);
   EXPECT_EQ(state.error().reason, "DEVLINK_UNKNOWN") << state.error().message;

@@ -52,6 +52,7 @@ Task<void> attach(rpc::Channel& channel, AttachArgs args, Format format) {
     interface.set_network_class(one.network_class);
     for (const std::string& subnet : one.allocate) interface.add_allocate(subnet);
     for (const std::string& group : one.policy_groups) interface.add_policy_groups(group);
+    interface.set_near(one.near);
   }
   for (const std::string& device : args.devices) request.add_devices(device);
   const auto operation = co_await channel.unary<v1::Operation>(northbound_method("AttachVm"), request,

@@ -9,12 +9,10 @@ namespace berth::ctl {
 namespace {
 
 std::unexpected<Error> not_understood(std::string_view part) {
-  return fail(
-      Code::kInvalidArgument, "MALFORMED_INTERFACE",
-      fmt::format(
-          "\"{}\" is none of vpc=, ip=, allocate=, mac=, mtu=, class=, policy-group=, max-rate-from-vm=, "
-          "max-rate-to-vm=",
-          part));
+  return fail(Code::kInvalidArgument, "MALFORMED_INTERFACE",
+              fmt::format("\"{}\" is none of vpc=, ip=, allocate=, mac=, mtu=, class=, policy-group=, near=, "
+                          "max-rate-from-vm=, max-rate-to-vm=",
+                          part));
 }
 
 template <std::unsigned_integral T>
@@ -46,6 +44,8 @@ bool parse_part(std::string_view name, std::string_view value, InterfaceArgs& ar
     args.policy_groups.emplace_back(value);
   } else if (name == "mac") {
     args.mac = value;
+  } else if (name == "near") {
+    args.near = value;
   } else if (name == "mtu") {
     return parse_number(value, args.mtu_bytes, rest) && rest.empty();
   } else if (name == "max-rate-from-vm") {

@@ -70,6 +70,7 @@ int main(int argc, char** argv) {
   attach_app->add_option("--class", interface.network_class, "compute, converged, storage or management")
       ->transform(CLI::Transformer(network_classes()));
   attach_app->add_option("--policy-group", interface.policy_groups, "of the VPC; any number");
+  attach_app->add_option("--near", interface.near, "PCI address of what it is near; default: every --device");
   std::vector<std::string> interfaces;
   attach_app
       ->add_option("--interface", interfaces,

@@ -82,11 +82,21 @@ std::string with_host(const std::string& host) {
 
 TEST(Config, FunctionsAreVfsOfAPf) {
   const auto config = parse_config(
-      with_host("functions = \"vf\"\npf = \"0000:3b:00.0\"\ndevices = [\"0000:02:00.0\"]\n"), "t");
+      with_host("functions = \"vf\"\npfs = [\"0000:3b:00.0\"]\ndevices = [\"0000:02:00.0\"]\n"), "t");
   ASSERT_TRUE(config) << config.error().message;
-  EXPECT_EQ(config->host.pf->str(), "0000:3b:00.0");
+  ASSERT_EQ(config->host.pfs.size(), 1U);
+  EXPECT_EQ(config->host.pfs[0].str(), "0000:3b:00.0");
   EXPECT_EQ(config->host.vfs, 2) << "as many as the eSwitch has functions";
   EXPECT_EQ(config->host.devices.size(), 1U);
+}
+
+TEST(Config, FunctionsAreDealtOutAmongPfs) {
+  const std::string two = "functions = \"vf\"\npfs = [\"0000:5e:00.0\", \"0000:3b:00.0\"]\n";
+  const auto config = parse_config(with_host(two + "vfs = 8\n"), "t");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->host.vfs, 8) << "of each";
+  EXPECT_EQ(vf_pool(*config).place_of(1)->pf.str(), "0000:3b:00.0") << "in the order of the file";
+  EXPECT_EQ(parse_config(with_host(two), "t")->host.vfs, 1);
 }
 
 TEST(Config, FunctionsComeInSlotsOrFromADpu) {
@@ -109,12 +119,15 @@ TEST(Config, NamesWhatIsWrongOfTheHost) {
   const std::string slot = vf + "provider = \"slot\"\n";
   const std::vector<std::pair<std::string, std::string>> faults = {
       {"functions = \"sf\"\n", "host.functions"},
-      {vf, "host.pf"},
-      {vf + "pf = \"3b:00.0\"\n", "host.pf"},
-      {vf + "pf = \"0000:3b:00.0\"\nvfs = 1\n", "host.vfs"},
+      {vf, "host.pfs"},
+      {vf + "pf = \"0000:3b:00.0\"\n", "host.pfs"},
+      {vf + "pfs = [\"3b:00.0\"]\n", "host.pfs"},
+      {vf + "pfs = [\"0000:3b:00.0\", \"0000:3b:00.0\"]\n", "host.pfs"},
+      {vf + "pfs = [\"0000:3b:00.0\", \"0000:3c:00.0\", \"0000:3d:00.0\"]\n", "host.pfs"},
+      {vf + "pfs = [\"0000:3b:00.0\"]\nvfs = 1\n", "host.vfs"},
       {vf + "provider = \"magic\"\n", "host.provider"},
       {vf + "provider = \"virtnet\"\nvirtnet = \"virtnet\"\n", "host.virtnet"},
-      {vf + "pf = \"0000:3b:00.0\"\nslots = []\n", "host.slots"},
+      {vf + "pfs = [\"0000:3b:00.0\"]\nslots = []\n", "host.slots"},
       {slot, "host.slots"},
       {slot + "slots = [\"0000:00:03.0 3 1af4:1041\"]\n", "host.slots"},
       {slot + "slots = [\"0000:00:03.0 ../3 1af4:1041\", \"0000:00:03.0 4 1af4:1041\"]\n", "host.slots"},

@@ -20,7 +20,8 @@ Attachment attachment_of_schema_4() {
                                      .mac = mac("02:00:00:00:01:05"),
                                      .mtu_bytes = 1400,
                                      .rates = {.from_vm = 1000000000, .to_vm = 2000000000},
-                                     .network_class = NetworkClass::kManagement},
+                                     .network_class = NetworkClass::kManagement,
+                                     .near = host::PciAddress::parse("gpu", "0000:18:00.0").value()},
                           .function = {.index = 3,
                                        .socket = "/run/berth/vhost/vf3.sock",
                                        .generation = 1ULL << 40U,
@@ -114,6 +115,7 @@ TEST(Records, AnAttachmentWithoutWhatIsOptionalIsReadAsItWasWritten) {
   wanted.attachment.devices.clear();
   wanted.attachment.interfaces[0].intent.ips.pop_back();
   wanted.attachment.interfaces[0].function.address.reset();
+  wanted.attachment.interfaces[0].intent.near.reset();
   wanted.attachment.fault.reset();
   const auto found = parse_attachment_record(format_record(wanted));
   ASSERT_TRUE(found) << found.error().message;

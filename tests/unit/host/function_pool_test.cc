@@ -31,6 +31,27 @@ TEST(FunctionPool, AnUnbackedOneIsGivenOnlyWhenThereIsNoOther) {
   EXPECT_EQ(pool.lease()->index, 0) << "although vf2 has rested longer";
 }
 
+TEST(FunctionPool, CountsWhatIsFreeOfEachPf) {
+  const PciAddress first{.bus = 1}, second{.bus = 2};
+  FunctionPool pool({{.index = 0, .pf = second},
+                     {.index = 1, .pf = second},
+                     {.index = 2, .pf = first},
+                     {.index = 3, .is_unbacked = true}});
+  EXPECT_EQ(pool.lease(0)->pf, second);
+  auto free = pool.free_vfs();
+  ASSERT_EQ(free.size(), 2U) << "what is no VF is not counted";
+  EXPECT_EQ(free[0].pf, first);
+  EXPECT_EQ(free[0].count, 1U);
+  EXPECT_EQ(free[1].pf, second);
+  EXPECT_EQ(free[1].next, 1);
+  pool.release(0);
+  free = pool.free_vfs();
+  EXPECT_EQ(free[1].count, 2U);
+  EXPECT_EQ(free[1].next, 1) << "it has rested longer";
+  ASSERT_TRUE(pool.lease(2));
+  EXPECT_EQ(pool.free_vfs().size(), 1U);
+}
+
 TEST(FunctionPool, WhatAFormerProcessHadIsNotGivenAgain) {
   FunctionPool pool = make_pool();
   EXPECT_EQ(pool.lease(0)->index, 0);

@@ -1,6 +1,5 @@
 #include "host/topology/topology.h"
 
-#include "host/topology/choose.h"
 #include "host/topology/plan.h"
 #include "tests/fakes/sysfs_tree.h"
 
@@ -194,48 +193,6 @@ TEST(ConfigSpace, AnyBytesEnd) {
 TEST(ConfigSpace, FunctionThatDoesNotAnswerIsUnknown) {
   EXPECT_EQ(parse_config_space(std::vector<std::uint8_t>(4096, 0xFF)).acs, Capability::kUnknown);
   EXPECT_EQ(parse_config_space(std::vector<std::uint8_t>(256)).ats, Capability::kUnknown);
-}
-
-// --- choose
-
-FreeFunction free_function(std::uint16_t index, std::string_view address, std::uint32_t load = 0) {
-  return {.index = index, .address = pci(address), .load = load};
-}
-
-std::optional<std::uint16_t> choose(const Host& host, std::vector<FreeFunction> free,
-                                    std::vector<PciAddress> near) {
-  const auto chosen = choose_function(host.topology, free, near);
-  return chosen ? std::optional(chosen->index) : std::nullopt;
-}
-
-TEST(ChooseFunction, NearestToTheGpu) {
-  const Host hgx("hgx");
-  const std::vector<FreeFunction> free = {free_function(0, "0000:01:00.0"), free_function(1, "0000:3b:00.0"),
-                                          free_function(2, "0000:19:00.2", 7)};
-  EXPECT_EQ(choose(hgx, free, {pci("0000:18:00.0")}), 2);  // PIX before NODE, whatever the load
-  EXPECT_EQ(choose(hgx, free, {pci("0000:9a:00.0")}), 0);  // all are SYS: least load, then first
-}
-
-TEST(ChooseFunction, TiesGoToTheLeastLoadThenToTheFirst) {
-  const Host hgx("hgx");
-  const std::vector<PciAddress> near = {pci("0000:18:00.0"), pci("0000:1b:00.0")};
-  EXPECT_EQ(choose(hgx, {free_function(0, "0000:19:00.2", 1), free_function(1, "0000:1c:00.2", 0)}, near), 1);
-  EXPECT_EQ(choose(hgx, {free_function(5, "0000:19:00.3"), free_function(1, "0000:1c:00.2")}, near), 5);
-}
-
-TEST(ChooseFunction, BetweenTwoGpusTheSumDecides) {
-  const Host hgx("hgx");
-  const std::vector<FreeFunction> free = {free_function(0, "0000:99:00.0"), free_function(1, "0000:19:00.2")};
-  const std::vector<PciAddress> near = {pci("0000:18:00.0"), pci("0000:1b:00.0"), pci("0000:98:00.0")};
-  EXPECT_EQ(choose(hgx, free, near).has_value(), true);
-  EXPECT_EQ(choose(hgx, {free_function(0, "0000:9b:00.0"), free_function(1, "0000:19:00.2")}, near), 1);
-}
-
-TEST(ChooseFunction, WithoutGpusOrFunctionsNothingIsMadeUp) {
-  const Host hgx("hgx");
-  EXPECT_EQ(choose(hgx, {}, {pci("0000:18:00.0")}), std::nullopt);
-  EXPECT_EQ(choose(hgx, {free_function(0, "0000:19:00.2", 2), free_function(1, "0000:1c:00.2", 1)}, {}), 1);
-  EXPECT_EQ(choose(hgx, {free_function(3, "0000:ee:00.0")}, {pci("0000:18:00.0")}), 3);  // unknown, but free
 }
 
 // --- plan
