@@ -60,7 +60,7 @@ struct HostSide::Parts {
       log_event(LogLevel::kInfo, "representor",
                 {{"pf", pf}, {"vf", one.vf}, {"netdev", one.representor.name}});
       for (const std::string& what : one.undone) {
-        log_event(LogLevel::kWarning, "representor was in use",
+        log_event(LogLevel::kInfo, "representor hardened",
                   {{"pf", pf}, {"netdev", one.representor.name}, {"undone", what}});
       }
     }
