@@ -20,8 +20,7 @@ Attachment attachment_of_schema_4() {
                                      .mac = mac("02:00:00:00:01:05"),
                                      .mtu_bytes = 1400,
                                      .rates = {.from_vm = 1000000000, .to_vm = 2000000000},
-                                     .network_class = NetworkClass::kManagement,
-                                     .near = host::PciAddress::parse("gpu", "0000:18:00.0").value()},
+                                     .network_class = NetworkClass::kManagement},
                           .function = {.index = 3,
                                        .socket = "/run/berth/vhost/vf3.sock",
                                        .generation = 1ULL << 40U,
@@ -45,6 +44,7 @@ Attachment attachment() {
                                                   dataplane::PolicyGroupId::trusted("all")};
   with_more.interfaces[0].policy_set = 70000;
   with_more.interfaces[1].intent.allocate = {testing::prefix("10.2.0.0/24")};
+  with_more.interfaces[0].intent.near = host::PciAddress::parse("gpu", "0000:18:00.0").value();
   return with_more;
 }
 
@@ -180,6 +180,9 @@ TEST(Records, AnEtagIsThatOfSchema4AsLongAsThereIsNothingNewInIt) {
   EXPECT_NE(etag_of(other), before);
   other = attachment_of_schema_4();
   other.interfaces[1].intent.allocate = {testing::prefix("10.2.0.0/24")};
+  EXPECT_NE(etag_of(other), schema_4::kEtag);
+  other = attachment_of_schema_4();
+  other.interfaces[1].intent.near = host::PciAddress::parse("gpu", "0000:18:00.0").value();
   EXPECT_NE(etag_of(other), schema_4::kEtag);
 }
 
