@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """An example of docs/examples/api against a real berthd: it must end well, and berthd must have attached and
-detached what it says.
+detached what it says. Before it, a controller pushes docs/examples/vpcs.toml.
 
     run_example.py --berthd PATH --berthctl PATH [--node FOLDER] COMMAND...
 """
@@ -72,6 +72,7 @@ def main():
     with World(f"example{os.getpid()}") as world:
         agent = Agent(world, options.berthd, options.berthctl, ROOT / "tools/certs")
         agent.wait_ready()
+        agent.push((ROOT / "docs/examples/vpcs.toml").read_text())  # is taken as it stands
         agent.push(VPCS)
         wrong = play(agent, options.command)
         if wrong:
