@@ -4,6 +4,7 @@
 #include "agent/attach_workflow.h"
 #include "agent/device_steps.h"
 #include "agent/interface_steps.h"
+#include "agent/way_out.h"
 #include "base/log.h"
 
 #include <algorithm>
@@ -93,23 +94,11 @@ Task<StepOutcome> AttachWorkflow::allow() {
 }
 
 Task<StepOutcome> AttachWorkflow::unplug() {
-  const auto devices = co_await unplug_devices(services_.passthrough, attachment());
-  if (!devices) co_return devices;
-  const auto functions = co_await for_each_interface(attachment().interfaces, [this](const Interface& one) {
-    return services_.driver.unplug(one.function, intent_.vm);
-  });
-  if (!functions) co_return functions;
-  co_return both(*functions, *devices);
+  return unplug_all(services_, attachment());
 }
 
 Task<StepOutcome> AttachWorkflow::unbind() {
-  const auto devices = co_await unbind_devices(services_.passthrough, attachment());
-  if (!devices) co_return devices;
-  const auto functions = co_await for_each_interface(attachment().interfaces, [this](const Interface& one) {
-    return services_.driver.unbind(one.function);
-  });
-  if (!functions) co_return functions;
-  co_return both(*functions, *devices);
+  return unbind_all(services_, attachment());
 }
 
 Task<StepOutcome> AttachWorkflow::unplug_again() {

@@ -1,8 +1,7 @@
 #include "agent/detach_workflow.h"
 
 #include "agent/allocate.h"
-#include "agent/device_steps.h"
-#include "agent/interface_steps.h"
+#include "agent/way_out.h"
 #include "base/log.h"
 
 #include <array>
@@ -131,13 +130,7 @@ Task<void> DetachWorkflow::try_again() {
 }
 
 Task<StepOutcome> DetachWorkflow::unplug() {
-  const auto devices = co_await unplug_devices(services_.passthrough, attachment());
-  if (!devices) co_return devices;
-  const auto functions = co_await for_each_interface(attachment().interfaces, [this](const Interface& one) {
-    return services_.driver.unplug(one.function, attachment().vm);
-  });
-  if (!functions) co_return functions;
-  co_return both(*functions, *devices);
+  return unplug_all(services_, attachment());
 }
 
 Task<StepOutcome> DetachWorkflow::withdraw() {
@@ -147,22 +140,11 @@ Task<StepOutcome> DetachWorkflow::withdraw() {
 }
 
 Task<StepOutcome> DetachWorkflow::unbind() {
-  const auto devices = co_await unbind_devices(services_.passthrough, attachment());
-  if (!devices) co_return devices;
-  const auto functions = co_await for_each_interface(attachment().interfaces, [this](const Interface& one) {
-    return services_.driver.unbind(one.function);
-  });
-  if (!functions) co_return functions;
-  co_return both(*functions, *devices);
+  return unbind_all(services_, attachment());
 }
 
 Task<StepOutcome> DetachWorkflow::reset() {
-  const auto devices = co_await reset_devices(services_.passthrough, attachment());
-  if (!devices) co_return devices;
-  const auto functions = co_await for_each_interface(
-      attachment().interfaces, [this](const Interface& one) { return services_.driver.reset(one.function); });
-  if (!functions) co_return functions;
-  co_return both(*functions, *devices);
+  return reset_all(services_, attachment());
 }
 
 Task<StepOutcome> DetachWorkflow::release() {
