@@ -97,8 +97,15 @@ class TestService(unittest.TestCase):
 
     def test_cancel_after_begin(self):
         call = self.method("stream_unary", "StreamingInputCall", messages_pb2.StreamingInputCallResponse)
-        future = call.future(iter([]))
+        cancelled = threading.Event()
+
+        def requests():
+            cancelled.wait(10)  # or the call would end by itself
+            yield from ()
+
+        future = call.future(requests())
         future.cancel()
+        cancelled.set()
         self.assertEqual(future.code(), grpc.StatusCode.CANCELLED)
 
     def test_cancel_after_first_response(self):
