@@ -32,11 +32,15 @@ std::vector<Scope> Reconciler::scopes_of_interface(const Interface& interface) {
   return scopes;
 }
 
+// Whoever goes leaves the policy set that others still have as it is: what is refused there is not his.
 std::vector<Scope> Reconciler::scopes_of(const Attachment& attachment) const {
   std::vector<Scope> scopes;
   for (const Interface& one : attachment.interfaces) {
-    const auto of_interface = scopes_of_interface(one);
-    scopes.insert(scopes.end(), of_interface.begin(), of_interface.end());
+    for (Scope& scope : scopes_of_interface(one)) {
+      const bool is_shared = scope.kind == Scope::Kind::kPolicySet && attachment.gate != Gate::kOpen &&
+                             !wanted_policy_set(scope.policy_set).empty();
+      if (!is_shared) scopes.push_back(std::move(scope));
+    }
   }
   return scopes;
 }

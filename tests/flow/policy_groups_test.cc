@@ -154,6 +154,32 @@ TEST_F(Groups, OneInUseIsNotTakenAway) {
   EXPECT_THAT(world.push({make_vpc_with({})}), IsEmpty());
 }
 
+// The controller's new rules of a set do not fit, wherever that is noticed; a VM goes, and others stay.
+TEST(GroupsRefused, DoNotKeepAnybodyFromLeaving) {
+  for (int fitting = 0; fitting < 30; ++fitting) {
+    AgentWorld world;
+    world.push({make_vpc_with({make_group("web", 80)})});
+    auto first = make_intent("vm-1", "blue", 5);
+    auto second = make_intent("vm-2", "blue", 6);
+    for (agent::AttachIntent* one : {&first, &second})
+      one->interfaces[0].policy_groups = {dataplane::PolicyGroupId::trusted("web")};
+    const auto going = world.attach(first);
+    ASSERT_FALSE(world.attach(second)->error);
+    world.eswitch.refuse_add = [left = fitting](const dataplane::Rule&) mutable -> Result<void> {
+      if (left-- > 0) return {};
+      return fail(Code::kResourceExhausted, "ESWITCH_FULL", "told to be full");
+    };
+    auto changed = make_vpc_with({make_group("web", 81)});
+    (void)world.run(world.agent.push_vpcs({.vpcs = make_vpcs({changed}), .version = 9}));
+    world.eswitch.refuse_add = [](const dataplane::Rule&) -> Result<void> {
+      return fail(Code::kResourceExhausted, "ESWITCH_FULL", "told to be full");
+    };
+    const auto detached = world.detach(going->attachment, "bye");
+    ASSERT_TRUE(detached);
+    EXPECT_FALSE(detached->error) << fitting << ": " << detached->error->message;
+  }
+}
+
 // A push that takes a group away is being programmed when somebody joins the group.
 TEST_F(Groups, OneThatIsJoinedMeanwhileIsNotTakenAwayEither) {
   world.push({make_vpc_with({make_group("web", 80)})});
