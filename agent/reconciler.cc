@@ -240,9 +240,11 @@ void Reconciler::count_held() {
 }
 
 dataplane::TableUse Reconciler::held_use() const {
-  dataplane::TableUseSum all = held_use_;
-  for (const auto& [key, rule] : strays_) all.add(rule);
-  return all.use();
+  dataplane::TableUseSum strays;
+  for (const auto& [key, rule] : strays_) strays.add(rule);
+  dataplane::TableUse all = held_use_.use();
+  all += strays.use();
+  return all;
 }
 
 Task<void> Reconciler::read_back_answers() {
