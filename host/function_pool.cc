@@ -1,7 +1,6 @@
 #include "host/function_pool.h"
 
 #include <cassert>
-#include <map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -10,7 +9,7 @@ namespace berth::host {
 
 FunctionPool::FunctionPool(std::vector<Function> functions) {
   for (Function& function : functions) slots_.push_back({.function = std::move(function)});
-  for (const Slot& slot : slots_) free_.insert(rank(slot));
+  for (const Slot& slot : slots_) add_free(slot);
 }
 
 Result<Function> FunctionPool::lease() {
@@ -47,13 +46,9 @@ Result<Function> FunctionPool::lease(std::uint16_t index) {
 }
 
 std::vector<FunctionPool::FreeVfs> FunctionPool::free_vfs() const {
-  std::map<PciAddress, FreeVfs> found;
-  for (const auto& [is_unbacked, freed_at, index] : free_) {
-    const auto pf = slots_[index].function.pf;
-    if (pf) ++found.try_emplace(*pf, FreeVfs{.pf = *pf, .count = 0, .next = index}).first->second.count;
-  }
   std::vector<FreeVfs> all;
-  for (const auto& [pf, free] : found) all.push_back(free);
+  for (const auto& [pf, free] : free_of_pf_)
+    all.push_back({.pf = pf, .count = free.size(), .next = std::get<2>(*free.begin())});
   return all;
 }
 
@@ -86,14 +81,24 @@ std::vector<std::uint16_t> FunctionPool::quarantined() const {
 
 void FunctionPool::take(Slot& slot) {
   free_.erase(rank(slot));
+  if (const auto pf = slot.function.pf) {
+    const auto free = free_of_pf_.find(*pf);
+    free->second.erase(rank(slot));
+    if (free->second.empty()) free_of_pf_.erase(free);
+  }
   slot.state = State::kLeased;
 }
 
 void FunctionPool::free_slot(Slot& slot) {
   slot.state = State::kFree;
   slot.freed_at = ++releases_;
-  free_.insert(rank(slot));
+  add_free(slot);
   ++slot.function.generation;
+}
+
+void FunctionPool::add_free(const Slot& slot) {
+  free_.insert(rank(slot));
+  if (const auto pf = slot.function.pf) free_of_pf_[*pf].insert(rank(slot));
 }
 
 }  // namespace berth::host

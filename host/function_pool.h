@@ -6,6 +6,7 @@
 #include "host/function_driver.h"
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <tuple>
@@ -33,7 +34,7 @@ class FunctionPool {
     std::size_t count = 0;
     std::uint16_t next = 0;  // the one of them that has rested longest
   };
-  // By PF; those without a free one are not in it.
+  // By PF; those without a free one are not in it. Costs as much as there are PFs, not functions.
   std::vector<FreeVfs> free_vfs() const;
 
   // Back to the free ones, of the next generation. Only for a leased function.
@@ -57,14 +58,17 @@ class FunctionPool {
     std::uint64_t freed_at = 0;  // counts releases
   };
   // What lease() takes first, comes first.
-  static std::tuple<bool, std::uint64_t, std::uint16_t> rank(const Slot& slot) {
+  using Rank = std::tuple<bool, std::uint64_t, std::uint16_t>;
+  static Rank rank(const Slot& slot) {
     return {slot.function.is_unbacked, slot.freed_at, slot.function.index};
   }
   void take(Slot& slot);
   void free_slot(Slot& slot);
+  void add_free(const Slot& slot);
 
   std::vector<Slot> slots_;
-  std::set<std::tuple<bool, std::uint64_t, std::uint16_t>> free_;  // their ranks
+  std::set<Rank> free_;                              // all of them
+  std::map<PciAddress, std::set<Rank>> free_of_pf_;  // the VFs among them; no empty set
   std::uint64_t releases_ = 0;
 };
 
