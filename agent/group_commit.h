@@ -33,6 +33,8 @@ class GroupCommit {
 
   // UNAVAILABLE (STATE_UNWRITABLE) when it is not on the disk.
   Task<std::uint64_t> commit(Write write);
+  // Nothing is being written and nothing waits to be: the database may be used from here.
+  bool is_idle() const { return !is_writing_ && waiting_.empty(); }
 
  private:
   struct Waiting {

@@ -7,6 +7,7 @@
 #include "agent/vpc_blob.h"
 #include "agent/wal_check.h"
 
+#include <cassert>
 #include <fstream>
 #include <functional>
 #include <iterator>
@@ -151,6 +152,7 @@ Result<void> StateDb::Impl::prepare() {
 Result<SavedState> StateDb::load() {
   SavedState state;
   if (!impl_) return state;
+  assert(impl_->commits.is_idle() && "the database is its thread's while something is being written");
   for (const auto read :
        {&Impl::read_attachments, &Impl::read_operations, &Impl::read_vpcs, &Impl::read_next_hops,
         &Impl::read_generations, &Impl::read_boot, &Impl::read_freed_addresses}) {

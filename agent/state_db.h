@@ -72,7 +72,7 @@ class StateDb {
   StateDb(StateDb&&) noexcept;
   StateDb& operator=(StateDb&&) = delete;
 
-  // Blocks; before anything is written. DATA_LOSS (STATE_CORRUPT).
+  // Blocks; only while nothing is being written. DATA_LOSS (STATE_CORRUPT).
   Result<SavedState> load();
 
   // Each returns when it is on the disk; UNAVAILABLE (STATE_UNWRITABLE) when it is not, and then nothing of

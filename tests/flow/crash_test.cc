@@ -158,7 +158,7 @@ void expect_nothing_leaks(CrashWorld& world, const Scenario& scenario) {
   }
   const auto resynced = world.run(world.agent->resync()).value();
   EXPECT_EQ(resynced.added_count + resynced.removed_count, 0U) << "rules are not those that are wanted";
-  EXPECT_EQ(world.state->load().value().attachments.size(), states.size());
+  EXPECT_EQ(world.on_disk().attachments.size(), states.size());
 }
 
 class Killed : public ::testing::TestWithParam<Scenario> {};

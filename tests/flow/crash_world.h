@@ -92,6 +92,12 @@ class CrashWorld {
     state.reset();
   }
 
+  // What the next process would find. This one has ended then.
+  agent::SavedState on_disk() {
+    stop();
+    return agent::StateDb::open(folder.path())->load().value();
+  }
+
   // What a host is told that has never been told anything: VPC blue, with a policy group, and
   // two addresses to hand out.
   void set_up() {

@@ -128,7 +128,7 @@ class History {
           << dataplane::purpose_name(rule.purpose) << " of a function that nobody has";
     }
     EXPECT_GE(world_->agent->vpcs().version(), accepted_version_);
-    EXPECT_EQ(world_->state->load().value().attachments.size(), attached.size());
+    EXPECT_EQ(world_->on_disk().attachments.size(), attached.size());
   }
 
  private:
