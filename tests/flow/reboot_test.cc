@@ -335,24 +335,15 @@ class VfRebootAttaching : public ::testing::TestWithParam<StopPoint> {};
 
 TEST_P(VfRebootAttaching, TheNextLifeAttachesIt) {
   VfHost host;
-  AttachmentId id;
-  {
-    VfLife life(host, kPatient);
-    life.set_up();
-    GetParam().stop_there(host);
-    id = life.run(life.agent.attach(VfLife::intent("vm-1", 5)))->attachment;
-    run_until_stopped(life);
-    ASSERT_EQ(life.agent.attachments().get(id)->state, AttachmentState::kAttaching) << "it stopped nowhere";
-  }
+  const auto id = attach_and_stop(host, VfLife::intent("vm-1", 5), GetParam().stop_there);
   host.eswitch.before_apply = nullptr;
   host.vms.before_plug = nullptr;
   host.vms.after_plug = nullptr;
   host.reboot(kElsewhere);
   VfLife life(host);
   ASSERT_TRUE(life.start());
-  const auto again = life.run(life.agent.attach(VfLife::intent("vm-1", 5)));
-  ASSERT_TRUE(again) << "the same request is the same operation: " << again.error().message;
-  const auto ended = life.run(life.agent.operations().wait(again->id));
+  const auto ended = life.attach(VfLife::intent("vm-1", 5));
+  ASSERT_TRUE(ended) << "the same request is the same operation: " << ended.error().message;
   ASSERT_FALSE(ended->error) << ended->error->message;
   EXPECT_EQ(life.agent.attachments().get(id)->interfaces[0].function.address, host.vf(0));
   ASSERT_FALSE(life.detach(id)->error);
@@ -371,17 +362,10 @@ INSTANTIATE_TEST_SUITE_P(
 // A half-way attach goes on after a reboot; what it was given then may be a disk of the host's now.
 TEST(VfRebootAttach, ADeviceThatTheHostUsesNowIsNotTaken) {
   VfHost host;
-  AttachmentId id;
-  {
-    VfLife life(host, kPatient);
-    life.set_up();
-    host.vms.before_plug = for_ever;
-    auto wanted = VfLife::intent("vm-1", 5);
-    wanted.devices = {kDrive};
-    id = life.run(life.agent.attach(wanted))->attachment;
-    run_until_stopped(life);
-    ASSERT_EQ(host.kernel->driver_of(kDrive), "vfio-pci");
-  }
+  auto wanted = VfLife::intent("vm-1", 5);
+  wanted.devices = {kDrive};
+  const auto id = attach_and_stop(host, wanted, [](VfHost& there) { there.vms.before_plug = for_ever; });
+  ASSERT_EQ(host.kernel->driver_of(kDrive), "vfio-pci");
   host.vms.before_plug = nullptr;
   host.reboot();
   mount_drive(host);
@@ -400,16 +384,7 @@ class VfRebootDetaching : public ::testing::TestWithParam<StopPoint> {};
 
 TEST_P(VfRebootDetaching, TheNextLifeDetachesIt) {
   VfHost host;
-  AttachmentId id;
-  {
-    VfLife life(host, kPatient);
-    life.set_up();
-    id = life.attach(with_gpu("vm-1", 5))->attachment;
-    GetParam().stop_there(host);
-    ASSERT_TRUE(life.run(life.agent.detach({RequestId::trusted("bye"), id})));
-    run_until_stopped(life);
-    ASSERT_EQ(life.agent.attachments().get(id)->state, AttachmentState::kDetaching) << "it stopped nowhere";
-  }
+  const auto id = detach_and_stop(host, with_gpu("vm-1", 5), GetParam().stop_there);
   host.eswitch.before_apply = nullptr;
   host.reboot(kElsewhere);
   VfLife life(host);

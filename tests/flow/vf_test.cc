@@ -317,22 +317,12 @@ class VfKilled : public ::testing::TestWithParam<StopPoint> {};
 
 TEST_P(VfKilled, WhileItAttachesTheNextLifeFinishesIt) {
   VfHost host;
-  AttachmentId id;
-  {
-    VfLife life(host, kPatient);
-    life.set_up();
-    GetParam().stop_there(host);
-    const auto accepted = life.run(life.agent.attach(VfLife::intent("vm-1", 5)));
-    id = accepted->attachment;
-    run_until_stopped(life);
-    ASSERT_EQ(life.agent.attachments().get(id)->state, AttachmentState::kAttaching) << "it stopped nowhere";
-  }
+  const auto id = attach_and_stop(host, VfLife::intent("vm-1", 5), GetParam().stop_there);
   go_on(host);
   VfLife life(host);
   ASSERT_TRUE(life.start());
-  const auto again = life.run(life.agent.attach(VfLife::intent("vm-1", 5)));
-  ASSERT_TRUE(again) << "the same request is the same operation: " << again.error().message;
-  const auto ended = life.run(life.agent.operations().wait(again->id));
+  const auto ended = life.attach(VfLife::intent("vm-1", 5));
+  ASSERT_TRUE(ended) << "the same request is the same operation: " << ended.error().message;
   ASSERT_FALSE(ended->error) << ended->error->message;
   EXPECT_EQ(life.agent.attachments().get(id)->state, AttachmentState::kAttached);
   EXPECT_EQ(host.vms.plugged.size(), 1U);
@@ -353,16 +343,9 @@ INSTANTIATE_TEST_SUITE_P(
 // The VMM closes its files a little after it has let go of the device.
 TEST(VfKilledAfterThePlug, TheNextLifeWaitsForTheVmm) {
   VfHost host;
-  AttachmentId id;
-  {
-    VfLife life(host, kPatient);
-    life.set_up();
-    host.vms.after_plug = for_ever;
-    auto wanted = VfLife::intent("vm-1", 5);
-    wanted.devices = {kGpu, kGpuSound, kDrive};
-    id = life.run(life.agent.attach(wanted))->attachment;
-    run_until_stopped(life);
-  }
+  auto wanted = VfLife::intent("vm-1", 5);
+  wanted.devices = {kGpu, kGpuSound, kDrive};
+  const auto id = attach_and_stop(host, wanted, [](VfHost& there) { there.vms.after_plug = for_ever; });
   ASSERT_TRUE(host.vms.plugged.contains("berth-vf0-g0"));
   host.vms.after_plug = nullptr;
   host.vms.keeps_groups_open = true;
@@ -386,14 +369,8 @@ TEST(VfKilledAfterThePlug, TheNextLifeWaitsForTheVmm) {
 // What the guest does not give back cannot be given to it anew; nobody else gets it either.
 TEST(VfKilledAfterThePlug, AGuestThatKeepsItEndsTheAttach) {
   VfHost host;
-  AttachmentId id;
-  {
-    VfLife life(host, kPatient);
-    life.set_up();
-    host.vms.after_plug = for_ever;
-    id = life.run(life.agent.attach(VfLife::intent("vm-1", 5)))->attachment;
-    run_until_stopped(life);
-  }
+  const auto id = attach_and_stop(host, VfLife::intent("vm-1", 5),
+                                  [](VfHost& there) { there.vms.after_plug = for_ever; });
   host.vms.after_plug = nullptr;
   host.vms.guest_lets_go = false;
   VfLife life(host);
@@ -413,16 +390,7 @@ class VfKilledDetaching : public ::testing::TestWithParam<StopPoint> {};
 
 TEST_P(VfKilledDetaching, TheNextLifeFinishesIt) {
   VfHost host;
-  AttachmentId id;
-  {
-    VfLife life(host, kPatient);
-    life.set_up();
-    id = life.attach(VfLife::intent("vm-1", 5))->attachment;
-    GetParam().stop_there(host);
-    ASSERT_TRUE(life.run(life.agent.detach({RequestId::trusted("bye"), id})));
-    run_until_stopped(life);
-    ASSERT_EQ(life.agent.attachments().get(id)->state, AttachmentState::kDetaching) << "it stopped nowhere";
-  }
+  const auto id = detach_and_stop(host, VfLife::intent("vm-1", 5), GetParam().stop_there);
   go_on(host);
   VfLife life(host);
   ASSERT_TRUE(life.start());

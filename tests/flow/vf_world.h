@@ -254,4 +254,29 @@ inline void run_until_stopped(VfLife& life) {
   }
 }
 
+// A life that ends half-way through an attach, or a detach.
+inline AttachmentId attach_and_stop(VfHost& host, const agent::AttachIntent& wanted,
+                                    const std::function<void(VfHost&)>& stop_there) {
+  VfLife life(host, kPatient);
+  life.set_up();
+  stop_there(host);
+  const auto id = life.run(life.agent.attach(wanted))->attachment;
+  run_until_stopped(life);
+  EXPECT_EQ(life.agent.attachments().get(id)->state, agent::AttachmentState::kAttaching)
+      << "it stopped nowhere";
+  return id;
+}
+inline AttachmentId detach_and_stop(VfHost& host, const agent::AttachIntent& attached,
+                                    const std::function<void(VfHost&)>& stop_there) {
+  VfLife life(host, kPatient);
+  life.set_up();
+  const auto id = life.attach(attached)->attachment;
+  stop_there(host);
+  EXPECT_TRUE(life.run(life.agent.detach({RequestId::trusted("bye"), id})));
+  run_until_stopped(life);
+  EXPECT_EQ(life.agent.attachments().get(id)->state, agent::AttachmentState::kDetaching)
+      << "it stopped nowhere";
+  return id;
+}
+
 }  // namespace berth::testing
