@@ -108,7 +108,8 @@ asio::awaitable<void> DetachWorkflow::conclude(std::optional<Error> why) {
 }
 
 Task<void> DetachWorkflow::give_back(std::vector<StepRecord>& records) {
-  const auto taken = co_await take_steps<DetachWorkflow>(*this, DetachSteps::kAll, records);
+  const auto taken = co_await take_steps<DetachWorkflow>(*this, DetachSteps::kAll, records,
+                                                         {.patience = services_.patience});
   if (taken) co_return taken;
   log_event(LogLevel::kWarning, "functions quarantined",
             {{"attachment", id_}, {"why", taken.error().message}});

@@ -134,6 +134,19 @@ TEST_F(Patience, WhoComesBackInTimeIsAskedAgain) {
   EXPECT_THAT(plug->detail, HasSubstr("3 tries"));
 }
 
+TEST_F(Patience, ADetachHasItToo) {
+  world.push({make_vpc("blue", 7001)});
+  const auto id = world.attach(world.intent("vm-1", "blue", 5))->attachment;
+  world.eswitch.before_apply = [times = 2]() mutable -> Task<void> {
+    if (times-- > 0) co_return fail(Code::kUnavailable, "ESWITCH_AWAY", "told to be away");
+    co_return Result<void>();
+  };
+  const auto detached = world.detach(id, "bye");
+  ASSERT_TRUE(detached && !detached->error) << detached->error->message;
+  const auto withdraw = std::ranges::find(detached->steps, "withdraw", &agent::StepRecord::name);
+  EXPECT_THAT(withdraw->detail, HasSubstr("3 tries"));
+}
+
 TEST_F(Patience, ItHasAnEnd) {
   world.push({make_vpc("blue", 7001)});
   be_away(1000);
