@@ -66,10 +66,7 @@ asio::awaitable<void> Outbox::tell_next(AttachmentId attachment) {
     queue.failures = 0;
     --untold_;
   } else {
-    if (told.error().code != Code::kCancelled && !std::exchange(is_failing_, true)) {
-      log_event(LogLevel::kWarning, "a completion was not taken",
-                {{"operation", operation.id}, {"error", told.error().message}, {"untold", untold_}});
-    }
+    if (told.error().code != Code::kCancelled) note_failure(operation.id, told.error());
     // Others may go meanwhile.
     deliver_more();
     if (!co_await sleep_for(backoff(queue.failures++))) co_return;
@@ -81,6 +78,15 @@ asio::awaitable<void> Outbox::tell_next(AttachmentId attachment) {
     ready_.push_back(attachment);
   }
   deliver_more();
+}
+
+// The first one at once, and why it goes on failing once a minute.
+void Outbox::note_failure(const OperationId& operation, const Error& why) {
+  if (!std::exchange(is_failing_, true)) failures_ = LogLimit(kFailuresInterval);
+  if (const auto others = failures_.tell(std::chrono::steady_clock::now())) {
+    log_event(LogLevel::kWarning, "a completion was not taken",
+              {{"operation", operation}, {"error", why.message}, {"others", *others}, {"untold", untold_}});
+  }
 }
 
 std::chrono::milliseconds Outbox::backoff(std::uint32_t failures) {

@@ -5,6 +5,7 @@
 #include "agent/feed.h"
 #include "agent/operation.h"
 #include "agent/state_db.h"
+#include "base/log_limit.h"
 #include "base/signal.h"
 #include "base/task_group.h"
 
@@ -39,6 +40,9 @@ class Outbox {
   // Deliveries under way at a time.
   static constexpr std::size_t kMaxUnderWay = 32;
 
+  // Between two log lines that say why completions are not taken.
+  static constexpr std::chrono::minutes kFailuresInterval{1};
+
   // All outlive this.
   Outbox(asio::any_io_executor executor, StateDb& state, Feed<Operation>& completions, CompletionSink& sink,
          OutboxTimes times);
@@ -63,6 +67,7 @@ class Outbox {
   void add(Operation ended);
   void deliver_more();
   asio::awaitable<void> tell_next(AttachmentId attachment);
+  void note_failure(const OperationId& operation, const Error& why);
   std::chrono::milliseconds backoff(std::uint32_t failures);
 
   StateDb& state_;
@@ -75,6 +80,7 @@ class Outbox {
   std::size_t under_way_ = 0;
   std::size_t untold_ = 0;
   bool is_failing_ = false;
+  LogLimit failures_{kFailuresInterval};
   std::minstd_rand random_{std::random_device()()};
   TaskGroup tasks_;
 };
