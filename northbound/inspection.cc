@@ -10,9 +10,11 @@
 namespace berth::northbound {
 
 void Inspection::add_to(rpc::Server& server) {
-  server.unary<v1::ShowRulesRequest, v1::ShowRulesResponse>(
+  server.server_stream<v1::ShowRulesRequest, v1::HeldRule>(
       "berth.northbound.v1.Inspection/ShowRules",
-      [this](rpc::Context, v1::ShowRulesRequest) { return show_rules(); });
+      [this](rpc::Context, v1::ShowRulesRequest, rpc::Writer<v1::HeldRule> shown) {
+        return show_rules(std::move(shown));
+      });
   server.unary<v1::ExplainRequest, v1::ExplainResponse>(
       "berth.northbound.v1.Inspection/Explain",
       [this](rpc::Context, v1::ExplainRequest request) { return explain(std::move(request)); });
@@ -68,21 +70,21 @@ Result<agent::ExplainQuestion> to_question(const v1::ExplainRequest& request) {
 
 }  // namespace
 
-Task<v1::ShowRulesResponse> Inspection::show_rules() {
+Task<void> Inspection::show_rules(rpc::Writer<v1::HeldRule> shown) {
   const auto numbering = co_await read_numbering(agent_);
   if (!numbering) co_return pass(numbering);
   const auto rules = co_await agent_.read_rules();
   if (!rules) co_return pass(rules);
-  v1::ShowRulesResponse response;
   std::set<dataplane::Meter> shown_meters;
   for (const dataplane::HeldRule& held : *rules) {
-    v1::HeldRule& shown = *response.add_rules();
-    shown = to_message(held, *numbering);
+    v1::HeldRule rule = to_message(held, *numbering);
     const auto& meter = held.rule.actions.meter;
     if (meter && shown_meters.insert(*meter).second)
-      shown.set_testpmd(format_meter(*meter, *numbering) + shown.testpmd());
+      rule.set_testpmd(format_meter(*meter, *numbering) + rule.testpmd());
+    const auto written = co_await shown.write(rule);
+    if (!written) co_return written;
   }
-  co_return response;
+  co_return Result<void>();
 }
 
 Task<v1::ExplainResponse> Inspection::explain(v1::ExplainRequest request) {

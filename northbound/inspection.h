@@ -15,7 +15,7 @@ class Inspection {
   void add_to(rpc::Server& server);
 
  private:
-  Task<v1::ShowRulesResponse> show_rules();
+  Task<void> show_rules(rpc::Writer<v1::HeldRule> shown);
   Task<v1::ExplainResponse> explain(v1::ExplainRequest request);
   Task<v1::ShowAuditResponse> show_audit();
   Task<v1::ShowVpcsResponse> show_vpcs();

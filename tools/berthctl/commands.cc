@@ -242,11 +242,15 @@ Task<void> explain(rpc::Channel& channel, ExplainArgs args, Format format) {
 }
 
 Task<void> show_rules(rpc::Channel& channel, Format format) {
-  const auto rules = co_await channel.unary<v1::ShowRulesResponse>(
+  auto rules = co_await channel.server_stream<v1::HeldRule>(
       "berth.northbound.v1.Inspection/ShowRules", v1::ShowRulesRequest(), {.timeout = kReadTimeout});
   if (!rules) co_return pass(rules);
-  print_rules(*rules, format);
-  co_return Result<void>();
+  while (true) {
+    const auto rule = co_await rules->read();
+    if (!rule) co_return pass(rule);
+    if (!*rule) co_return co_await rules->finish();
+    print_rule(**rule, format);
+  }
 }
 
 Task<void> show_audit(rpc::Channel& channel, Format format) {

@@ -306,15 +306,10 @@ void print_explanation(const v1::ExplainResponse& explained, Format format) {
   fmt::print("\n{}\n", explained.end());
 }
 
-void print_rules(const v1::ShowRulesResponse& rules, Format format) {
-  for (const v1::HeldRule& rule : rules.rules()) {
-    if (format == Format::kJson) {
-      print_line(to_json(rule));
-    } else {
-      fmt::print("# {}, {} packets, {} bytes\n{}\n", rule.purpose(), rule.packets(), rule.bytes(),
-                 rule.testpmd());
-    }
-  }
+void print_rule(const v1::HeldRule& rule, Format format) {
+  if (format == Format::kJson) return print_line(to_json(rule));
+  fmt::print("# {}, {} packets, {} bytes\n{}\n", rule.purpose(), rule.packets(), rule.bytes(),
+             rule.testpmd());
 }
 
 void print_audit(const v1::ShowAuditResponse& audit, Format format) {

@@ -14,7 +14,7 @@ void print_attachments(const northbound::v1::ListAttachmentsResponse& list, Form
 void print_capacity(const northbound::v1::Capacity& capacity, Format format);
 // One line a completion.
 void print_completion(const northbound::v1::Operation& operation, Format format);
-void print_rules(const northbound::v1::ShowRulesResponse& rules, Format format);
+void print_rule(const northbound::v1::HeldRule& rule, Format format);
 void print_explanation(const northbound::v1::ExplainResponse& explained, Format format);
 void print_audit(const northbound::v1::ShowAuditResponse& audit, Format format);
 void print_vpcs(const northbound::v1::ShowVpcsResponse& vpcs, Format format);
