@@ -8,7 +8,9 @@ import unittest
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
-from setting import COMPLETIONS, PATIENCE, Host, PythonReceiver, Receiver, grpc, play, wait_until
+from setting import RECEIVER as RECEIVER_ADDRESS
+from setting import (COMPLETIONS, PATIENCE, TRUST_DOMAIN, Client, Host, PythonReceiver, Receiver, grpc, play,
+                     wait_until)
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 OTHER_TRACE = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01"
@@ -129,6 +131,21 @@ class WrongReceivers(WithReceiver):
 
     def test_one_that_does_not_trust_berthd_hears_nothing(self):
         self.refused("unknown ca", trusted_ca="foreign-ca")
+
+    def test_one_hears_agents_only(self):
+        """Whoever else has a certificate of the same authority: a VMaaS, say, or a controller."""
+        from berth.northbound.v1 import completions_pb2
+        for role in ("vmaas", "controller", "operator"):
+            client = Client(HOST.agent, role, RECEIVER_ADDRESS, f"receiver.{TRUST_DOMAIN}")
+            self.addCleanup(client.close)
+            deliver = client.channel.unary_unary(
+                "/berth.northbound.v1.CompletionReceiver/Deliver",
+                request_serializer=completions_pb2.DeliverRequest.SerializeToString,
+                response_deserializer=completions_pb2.DeliverResponse.FromString)
+            with self.subTest(role), self.assertRaises(grpc.RpcError) as refused:
+                deliver(completions_pb2.DeliverRequest(operation={"id": "op-forged"}), timeout=PATIENCE)
+            self.assertEqual(refused.exception.code(), grpc.StatusCode.PERMISSION_DENIED)
+        self.assertEqual(self.told(), [])
 
 
 class OtherReceivers(unittest.TestCase):

@@ -137,13 +137,14 @@ class Host:
 
 
 class Client:
-    """A role's connection to berthd."""
+    """A role's connection to berthd, or to whoever is at `endpoint` and has this name in its certificate."""
 
-    def __init__(self, agent, role):
+    def __init__(self, agent, role, endpoint=None, server_name=None):
         def read(name):
             return (agent.world.folder / "certs" / name).read_bytes()
         credentials = grpc.ssl_channel_credentials(read("ca.crt"), read(f"{role}.key"), read(f"{role}.crt"))
-        self.channel = grpc.secure_channel(agent.endpoint, credentials)
+        options = [("grpc.ssl_target_name_override", server_name)] if server_name else None
+        self.channel = grpc.secure_channel(endpoint or agent.endpoint, credentials, options)
         grpc.channel_ready_future(self.channel).result(PATIENCE)
 
     def close(self):
@@ -272,7 +273,8 @@ class Receiver:
         certs = self.world.folder / "certs"
         self.child = self.world.spawn("receiver", [
             self.program, "--listen", RECEIVER, "--log", self.log, "--certificate", certs / f"{certificate}.crt",
-            "--private-key", certs / f"{certificate}.key", "--trusted-ca", certs / f"{trusted_ca}.crt"])
+            "--private-key", certs / f"{certificate}.key", "--trusted-ca", certs / f"{trusted_ca}.crt",
+            "--trust-domain", TRUST_DOMAIN])
         self.child.wait_for("ready.* listen=", PATIENCE)
 
     def kill(self):

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <string>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
@@ -43,7 +44,16 @@ asio::awaitable<void> serve_until_signal(rpc::Server& server) {
   co_await tasks.join();
 }
 
-Result<void> run(const std::string& file, rpc::ServerOptions options) {
+// Only an agent of the trust domain may say what has become of an intent: spiffe://DOMAIN/agent/NAME.
+Result<void> check_agent(const rpc::Peer& peer, const std::string& trust_domain) {
+  const std::string agents = fmt::format("spiffe://{}/agent/", trust_domain);
+  const auto& names = peer.uri_sans;
+  if (names.size() == 1 && names[0].starts_with(agents) && names[0].size() > agents.size()) return {};
+  return fail(Code::kPermissionDenied, "NO_AGENT",
+              fmt::format("the certificate must carry exactly one URI, {}<name>", agents));
+}
+
+Result<void> run(const std::string& file, const std::string& trust_domain, rpc::ServerOptions options) {
   auto log = CompletionLog::open(file);
   if (!log) return pass(log);
   asio::io_context io(1);
@@ -56,6 +66,8 @@ Result<void> run(const std::string& file, rpc::ServerOptions options) {
         const bool has_one = traceparent != call.metadata().end();
         return deliver(*log, has_one ? traceparent->second : "", std::move(request));
       });
+  server.set_authorize(
+      [&](const rpc::Peer& peer, std::string_view) { return check_agent(peer, trust_domain); });
   if (const auto listening = server.listen(); !listening) return listening;
   log_event(LogLevel::kInfo, "ready", {{"listen", fmt::format("{}:{}", host, server.port())}});
   run_to_end(io, serve_until_signal(server));
@@ -71,17 +83,20 @@ int main(int argc, char** argv) {
   std::string certificate;
   std::string private_key;
   std::string trusted_ca;
+  std::string trust_domain;
   std::string listen = "127.0.0.1:7444";
   app.add_option("--listen", listen, "HOST:PORT")->capture_default_str();
   app.add_option("--certificate", certificate, "PEM, of the name that berthd calls")->required();
   app.add_option("--private-key", private_key, "PEM")->required();
   app.add_option("--trusted-ca", trusted_ca, "PEM; who signed the agents' certificates")->required();
+  app.add_option("--trust-domain", trust_domain, "of the agents: spiffe://DOMAIN/agent/NAME")->required();
   app.add_option("--log", file, "completions, one JSON object a line")->required();
   CLI11_PARSE(app, argc, argv);
   std::signal(SIGPIPE, SIG_IGN);
   const auto served = berth::receiver::run(
-      file, {.listen = listen,
-             .tls = {.certificate = certificate, .private_key = private_key, .trusted_ca = trusted_ca}});
+      file, trust_domain,
+      {.listen = listen,
+       .tls = {.certificate = certificate, .private_key = private_key, .trusted_ca = trusted_ca}});
   if (served) return 0;
   berth::log_event(berth::LogLevel::kError, "cannot serve", {{"error", served.error().message}});
   return 1;
