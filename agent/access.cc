@@ -35,6 +35,8 @@ constexpr std::array kTable = {
     Entry{"berth.northbound.v1.Topology/GetTopology", /*        */ true, false, true},
     Entry{"berth.northbound.v1.Topology/PlanTopology", /*       */ true, false, true},
     Entry{"berth.southbound.v1.VpcControl/Sync", /*             */ false, true, false},
+    Entry{"grpc.health.v1.Health/Check", /*                     */ true, true, true},
+    Entry{"grpc.health.v1.Health/Watch", /*                     */ true, true, true},
     Entry{"grpc.reflection.v1.ServerReflection/ServerReflectionInfo", true, true, true},
     Entry{"grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", true, true, true},
 };

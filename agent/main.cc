@@ -4,6 +4,7 @@
 #include "agent/admission.h"
 #include "agent/agent.h"
 #include "agent/config.h"
+#include "agent/holder_link.h"
 #include "agent/host_side.h"
 #include "agent/reboot.h"
 #include "agent/state_db.h"
@@ -25,10 +26,12 @@
 #include "northbound/completion_sender.h"
 #include "northbound/inspection.h"
 #include "northbound/topology.h"
+#include "rpc/health.h"
 #include "rpc/reflection.h"
 #include "rpc/server.h"
 #include "southbound/vpc_control.h"
 
+#include <array>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -50,9 +53,8 @@ using dataplane::remote::RemoteEswitch;
 // How long running calls may go on when berthd stops. Watches and controllers' streams never end by
 // themselves, everything else takes milliseconds.
 constexpr std::chrono::milliseconds kDrain{500};
-// How long a start waits for berth-eswitchd.
-constexpr std::chrono::seconds kHolderWait{10};
-constexpr std::chrono::seconds kResyncInterval{1};
+constexpr std::array kServices = {"berth.northbound.v1.Attachments", "berth.northbound.v1.Inspection",
+                                  "berth.northbound.v1.Topology", "berth.southbound.v1.VpcControl"};
 
 // The device exists, is up, has the tunnel address, and leaves room for the tunnel's headers.
 Result<host::LinkState> check_uplink(const agent::Config& config) {
@@ -133,58 +135,6 @@ host::qemu::QemuSettings plug_settings(const agent::Config& config) {
           .unplug_attempts = config.qemu.unplug_attempts};
 }
 
-void log_adoption(const agent::Adoption& adopted, std::chrono::steady_clock::time_point begun) {
-  const auto took = std::chrono::steady_clock::now() - begun;
-  log_event(LogLevel::kInfo, "eswitch in step",
-            {{"rules", adopted.wanted_count},
-             {"read", adopted.read_count},
-             {"added", adopted.added_count},
-             {"removed", adopted.removed_count},
-             {"ms", std::chrono::duration_cast<std::chrono::milliseconds>(took).count()}});
-  for (const std::string& line : adopted.isolated)
-    log_event(LogLevel::kWarning, "function isolated", {{"what", line}});
-}
-
-// The first session, or why there is none: nothing can be done without.
-Task<void> wait_for_holder(RemoteEswitch& eswitch) {
-  const auto give_up = std::chrono::steady_clock::now() + kHolderWait;
-  while (!eswitch.has_session()) {
-    const auto left = give_up - std::chrono::steady_clock::now();
-    const auto woken = co_await with_deadline(left, eswitch.session_changed().wait());
-    const bool is_final = !woken || eswitch.why_away().code != Code::kUnavailable;
-    if (is_final && !eswitch.has_session()) co_return std::unexpected(eswitch.why_away());
-  }
-  co_return Result<void>();
-}
-
-// After every absence of the holder, until cancelled: what it holds is compared, and made right.
-asio::awaitable<void> follow_holder(agent::Agent& agent, RemoteEswitch& eswitch,
-                                    std::uint64_t epoch_in_step) {
-  auto instance = eswitch.instance();
-  bool is_away_told = false;
-  while (true) {
-    if (!eswitch.has_session() || eswitch.epoch() == epoch_in_step) {
-      if (!eswitch.has_session() && !std::exchange(is_away_told, true))
-        log_event(LogLevel::kError, "rule holder away", {{"why", eswitch.why_away().message}});
-      if (!co_await eswitch.session_changed().wait()) co_return;
-      continue;
-    }
-    is_away_told = false;
-    const auto epoch = eswitch.epoch();
-    const auto begun = std::chrono::steady_clock::now();
-    const bool is_new = std::exchange(instance, eswitch.instance()) != eswitch.instance();
-    log_event(LogLevel::kInfo, "rule holder back", {{"started_anew", is_new}});
-    const auto adopted = co_await agent.resync();
-    if (adopted) {
-      epoch_in_step = epoch;
-      log_adoption(*adopted, begun);
-      continue;
-    }
-    log_event(LogLevel::kError, "eswitch out of step", {{"error", adopted.error().message}});
-    if (!co_await sleep_for(kResyncInterval)) co_return;
-  }
-}
-
 // Everything that lives while berthd serves. Members are destroyed in reverse order.
 class Daemon {
  public:
@@ -216,6 +166,7 @@ class Daemon {
         inspection_(agent_),
         topology_(topology_view_),
         vpc_control_(agent_, io.get_executor()),
+        health_(io.get_executor()),
         server_(io.get_executor(), server_options(config)),
         tasks_(io.get_executor()),
         holder_(io.get_executor()) {}
@@ -227,6 +178,7 @@ class Daemon {
     const auto ready = co_await start(remote);
     if (ready) co_await wait_for_stop_signal();
     log_event(LogLevel::kInfo, "stopping");
+    tell_health(rpc::Health::Status::kNotServing);
     tasks_.cancel();
     co_await tasks_.join();
     co_await agent_.stop();
@@ -242,7 +194,7 @@ class Daemon {
  private:
   Task<void> start(RemoteEswitch* remote) {
     if (remote != nullptr) {
-      const auto connected = co_await wait_for_holder(*remote);
+      const auto connected = co_await agent::wait_for_holder(*remote);
       if (!connected) co_return connected;
     }
     const auto fits = co_await check_ports();
@@ -256,9 +208,14 @@ class Daemon {
     const auto epoch = eswitch_.epoch();
     const auto adopted = co_await agent_.start(*std::move(saved));
     if (!adopted) co_return pass(adopted);
-    log_adoption(*adopted, begun);
+    agent::log_adoption(*adopted, begun);
     if (const auto listening = listen(); !listening) co_return listening;
-    if (remote != nullptr) tasks_.spawn("follow holder", follow_holder(agent_, *remote, epoch));
+    if (remote != nullptr) {
+      tasks_.spawn(
+          "follow holder", agent::follow_holder(agent_, *remote, epoch, [this](bool is_in_step) {
+            tell_health(is_in_step ? rpc::Health::Status::kServing : rpc::Health::Status::kNotServing);
+          }));
+    }
     tasks_.spawn("rpc server", server_.run());
     tasks_.spawn("underlay", agent::track_underlay(agent_, neighbours_, uplink_.ifindex));
     const auto colon = config_.api.listen.rfind(':');
@@ -282,13 +239,20 @@ class Daemon {
                     functions, unbacked, config_.eswitch.functions, config_.eswitch.unbacked_functions));
   }
 
+  // Of berthd as a whole, and of its services: none is of much use without the others.
+  void tell_health(rpc::Health::Status status) {
+    health_.set("", status);
+    for (const char* service : kServices) health_.set(service, status);
+  }
+
   Result<void> listen() {
     attachments_.add_to(server_);
     inspection_.add_to(server_);
     topology_.add_to(server_);
     vpc_control_.add_to(server_);
-    for (const char* service : {"berth.northbound.v1.Attachments", "berth.northbound.v1.Inspection",
-                                "berth.northbound.v1.Topology", "berth.southbound.v1.VpcControl"}) {
+    health_.add_to(server_);
+    tell_health(rpc::Health::Status::kServing);
+    for (const char* service : kServices) {
       if (auto complete = server_.require_complete(service); !complete) return complete;
     }
     rpc::add_reflection(server_);
@@ -321,6 +285,7 @@ class Daemon {
   agent::TopologyView topology_view_{"/"};
   northbound::Topology topology_;
   southbound::VpcControl vpc_control_;
+  rpc::Health health_;
   rpc::Server server_;
   LogLimit refused_{std::chrono::seconds(10)};
   TaskGroup tasks_;

@@ -108,6 +108,22 @@ class ApiCase(unittest.TestCase):
         self.addCleanup(stream.cancel)
         return stream
 
+    def rules(self):
+        """What the eSwitch holds."""
+        from berth.northbound.v1 import inspection_pb2
+        show = self.channel("operator").unary_stream(
+            "/berth.northbound.v1.Inspection/ShowRules", inspection_pb2.ShowRulesRequest.SerializeToString,
+            inspection_pb2.HeldRule.FromString)
+        return list(show(inspection_pb2.ShowRulesRequest(), timeout=30))
+
+    def health(self, service="", role="operator"):
+        from standard.health.v1 import health_pb2
+        check = self.channel(role).unary_unary(
+            "/grpc.health.v1.Health/Check", health_pb2.HealthCheckRequest.SerializeToString,
+            health_pb2.HealthCheckResponse.FromString)
+        status = check(health_pb2.HealthCheckRequest(service=service), timeout=10).status
+        return health_pb2.HealthCheckResponse.ServingStatus.Name(status)
+
     @contextmanager
     def refused(self, code, reason, fields=(), metadata=None):
         """The call within is refused so: status, ErrorInfo, and the field paths of BadRequest."""
@@ -147,9 +163,15 @@ class ApiCase(unittest.TestCase):
         send(message(snapshot_end=cls.south.SnapshotEnd()))
 
     @classmethod
-    def shape(cls, vpc, groups=(), blocks=()):
+    def shape(cls, vpc, groups=(), blocks=(), neighbours=0):
         """What a test wants of blue, beside its subnet: `groups` has ids, each denies TCP to port 25; `blocks` are
-        the host's."""
+        the host's; so many `neighbours` are on the other host, in a subnet of their own."""
+        if vpc.id == "blue" and neighbours:
+            vpc.subnets.add(prefix="10.64.0.0/10", gateway="10.64.0.1")
+            for number in range(2, neighbours + 2):
+                low = f"{number // 256}.{number % 256}"
+                vpc.mappings.add(ip=f"10.64.{low}", vtep="192.0.2.2",
+                                 mac=f"02:00:00:01:{number // 256:02x}:{number % 256:02x}")
         vpc.subnets[0].host_blocks.extend(blocks if vpc.id == "blue" else ())
         rule = cls.south.PolicyRule
         for group in groups if vpc.id == "blue" else ():

@@ -75,6 +75,35 @@ class Roles(ApiCase):
                 self.call(method, request, north.Operation, role="operator")
 
 
+class Rules(ApiCase):
+    def test_there_may_be_more_than_a_message_holds(self):
+        neighbours = 20_000
+        with self.vpcs(neighbours=neighbours):
+            self.attached("vm-1", "10.1.0.5")
+            rules = self.rules()
+            self.assertGreater(len(rules), neighbours)
+            self.assertGreater(sum(one.ByteSize() for one in rules), 4 << 20)
+            self.assertEqual(sum(one.purpose == "mapping" for one in rules), neighbours)
+            self.assertEqual(len({one.testpmd for one in rules}), len(rules))
+
+
+class Health(ApiCase):
+    def test_every_role_may_ask(self):
+        for role in ("vmaas", "controller", "operator"):
+            for service in ("", "berth.northbound.v1.Attachments", "berth.southbound.v1.VpcControl"):
+                with self.subTest(role=role, service=service):
+                    self.assertEqual(self.health(service, role), "SERVING")
+        with self.refused("NOT_FOUND", "SERVICE_UNKNOWN"):
+            self.health("berth.northbound.v1.Coffee")
+
+    def test_nothing_is_served_while_the_rule_holder_is_away(self):
+        self.agent.holder.process.kill()
+        self.agent.holder.process.wait()
+        wait_until(lambda: self.health() == "NOT_SERVING", 10, "berthd says that it serves, without an eSwitch")
+        self.agent.start_holder()
+        wait_until(lambda: self.health() == "SERVING", 10, "berthd does not serve again")
+
+
 class SeveralInterfaces(ApiCase):
     def test_each_has_a_vpc_a_port_and_counters_of_its_own(self):
         from vhost_port import VhostPort
