@@ -22,6 +22,8 @@ option(BERTH_FUZZ "Build the libFuzzer targets" OFF)
 if(BERTH_SANITIZE)
   add_compile_options(-fsanitize=${BERTH_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${BERTH_SANITIZE})
+  # Asio keeps coroutine frames for reuse, where no sanitizer sees who still uses one that is gone.
+  add_compile_definitions(BOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING BOOST_ASIO_DISABLE_SMALL_BLOCK_RECYCLING)
 endif()
 if(BERTH_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)  # coverage of the libraries is what guides the fuzzer
