@@ -135,6 +135,7 @@ void read_qemu(const toml::value& root, Config& config, Error& error) {
   Section qemu(root, "qemu", error);
   config.qemu.monitor = qemu.string("monitor", "");
   config.qemu.ports = qemu.string("ports", "");
+  config.qemu.answer_wait_ms = static_cast<std::uint32_t>(qemu.integer("answer_wait_ms", 30000, 100, 600000));
   config.qemu.unplug_wait_ms = static_cast<std::uint32_t>(qemu.integer("unplug_wait_ms", 20000, 100, 600000));
   config.qemu.unplug_attempts = static_cast<std::uint32_t>(qemu.integer("unplug_attempts", 8, 1, 100));
   if (config.qemu.monitor.empty()) return;

@@ -54,6 +54,7 @@ struct Config {
   struct Qemu {
     std::string monitor;  // "/run/berth/vm/{vm}/qmp.sock"; empty: nothing is plugged
     std::string ports;    // only hotplug ports whose id starts so
+    std::uint32_t answer_wait_ms = 30000;
     std::uint32_t unplug_wait_ms = 20000;
     std::uint32_t unplug_attempts = 8;
   } qemu;

@@ -131,6 +131,7 @@ std::unique_ptr<northbound::CompletionSender> make_sender(asio::io_context& io, 
 host::qemu::QemuSettings plug_settings(const agent::Config& config) {
   return {.monitor = config.qemu.monitor,
           .ports = config.qemu.ports,
+          .answer_wait = std::chrono::milliseconds(config.qemu.answer_wait_ms),
           .unplug_wait = std::chrono::milliseconds(config.qemu.unplug_wait_ms),
           .unplug_attempts = config.qemu.unplug_attempts};
 }

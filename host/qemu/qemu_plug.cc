@@ -76,7 +76,7 @@ Task<PlugOutcome> QemuPlug::plug(VmId vm, VmDevice device) {
   if (!monitor) co_return pass(monitor);
   const auto turn = co_await (*monitor)->lock();
   if (!turn) co_return pass(turn);
-  const auto connection = co_await (*monitor)->connect(readers_, settings_.connect_wait);
+  const auto connection = co_await (*monitor)->connect(readers_, settings_.answer_wait);
   if (!connection && connection.error().reason == "VM_NOT_RUNNING") {
     co_return PlugOutcome{.detail = fmt::format("{} does not run: it gets {} when it starts", vm, device.id),
                           .at_start = start_arguments(device)};
@@ -92,7 +92,7 @@ Task<bool> QemuPlug::lacks(VmId vm, std::string device_id) {
   if (!monitor) co_return pass(monitor);
   const auto turn = co_await (*monitor)->lock();
   if (!turn) co_return pass(turn);
-  const auto connection = co_await (*monitor)->connect(readers_, settings_.connect_wait);
+  const auto connection = co_await (*monitor)->connect(readers_, settings_.answer_wait);
   if (!connection && connection.error().reason == "VM_NOT_RUNNING") co_return false;
   if (!connection) co_return pass(connection, fmt::format("look for {} in {}", device_id, vm));
   const auto found = co_await find_device(**connection, device_id);
@@ -125,13 +125,13 @@ Task<PlugOutcome> QemuPlug::plug_into(QmpConnection& connection, VmDevice device
 }
 
 Task<std::string> QemuPlug::add(QmpConnection& connection, VmDevice device) {
-  VmTree tree(connection, settings_.reply_wait);
+  VmTree tree(connection, settings_.answer_wait);
   PortWish wish{.prefix = settings_.ports, .near = {device.near.begin(), device.near.end()}, .except = {}};
   for (int tries = 1;; ++tries) {
     auto port = co_await tree.find_free_port(wish);
     if (!port) co_return port;
     auto arguments = arguments_of(device, *port);
-    const auto added = co_await connection.execute("device_add", std::move(arguments), settings_.reply_wait);
+    const auto added = co_await connection.execute("device_add", std::move(arguments), settings_.answer_wait);
     if (added) co_return port;
     const bool is_taken = added.error().message.contains("already occupied");
     if (!is_taken || tries == kPortTries)
@@ -141,7 +141,7 @@ Task<std::string> QemuPlug::add(QmpConnection& connection, VmDevice device) {
 }
 
 Task<void> QemuPlug::verify(QmpConnection& connection, std::string device_id, std::string port) {
-  VmTree tree(connection, settings_.reply_wait);
+  VmTree tree(connection, settings_.answer_wait);
   const auto bus = co_await tree.read_property(device_id, "parent_bus");
   if (!bus) co_return refused(bus.error(), fmt::format("to show {}", device_id));
   const auto sight = co_await tree.look_for(device_id, port);
@@ -154,7 +154,7 @@ Task<void> QemuPlug::verify(QmpConnection& connection, std::string device_id, st
 }
 
 Task<void> QemuPlug::check_same(QmpConnection& connection, VmDevice device, QomItem found) {
-  VmTree tree(connection, settings_.reply_wait);
+  VmTree tree(connection, settings_.answer_wait);
   bool is_same = child_type(found) == driver_of(device);
   if (is_same) {
     const auto* vfio = std::get_if<VfioDevice>(&device.device);
@@ -172,7 +172,7 @@ Task<void> QemuPlug::check_same(QmpConnection& connection, VmDevice device, QomI
 }
 
 Task<void> QemuPlug::add_backends(QmpConnection& connection, std::string device_id, VhostUserDevice device) {
-  VmTree tree(connection, settings_.reply_wait);
+  VmTree tree(connection, settings_.answer_wait);
   const auto shared = co_await tree.check_shared_memory();
   if (!shared) co_return shared;
   const auto clean = co_await remove_backends(connection, device_id);  // of a plug that was cut off
@@ -181,11 +181,12 @@ Task<void> QemuPlug::add_backends(QmpConnection& connection, std::string device_
   json::object socket{{"addr", std::move(address)}, {"server", false}};
   json::object backend{{"type", "socket"}, {"data", std::move(socket)}};
   json::object chardev{{"id", chardev_id(device_id)}, {"backend", std::move(backend)}};
-  const auto connected = co_await connection.execute("chardev-add", std::move(chardev), settings_.reply_wait);
+  const auto connected =
+      co_await connection.execute("chardev-add", std::move(chardev), settings_.answer_wait);
   if (!connected) co_return refused(connected.error(), fmt::format("the socket of {}", device_id));
   json::object netdev{
       {"type", "vhost-user"}, {"id", netdev_id(device_id)}, {"chardev", chardev_id(device_id)}};
-  const auto added = co_await connection.execute("netdev_add", std::move(netdev), settings_.reply_wait);
+  const auto added = co_await connection.execute("netdev_add", std::move(netdev), settings_.answer_wait);
   if (added) co_return Result<void>();
   (void)co_await remove_backends(connection, device_id);  // the error that counts is the first
   co_return refused(added.error(), fmt::format("the vhost-user backend of {}", device_id));
@@ -194,14 +195,14 @@ Task<void> QemuPlug::add_backends(QmpConnection& connection, std::string device_
 // QEMU 10.0 closes the chardev together with the vhost-user netdev that it is for; without a netdev it stays.
 Task<void> QemuPlug::remove_backends(QmpConnection& connection, std::string device_id) {
   const auto netdev =
-      co_await connection.execute("netdev_del", {{"id", netdev_id(device_id)}}, settings_.reply_wait);
+      co_await connection.execute("netdev_del", {{"id", netdev_id(device_id)}}, settings_.answer_wait);
   if (!netdev && netdev.error().code != Code::kNotFound)
     co_return refused(netdev.error(), fmt::format("to remove the backend of {}", device_id));
-  const auto chardevs = co_await connection.execute("query-chardev", {}, settings_.reply_wait);
+  const auto chardevs = co_await connection.execute("query-chardev", {}, settings_.answer_wait);
   if (!chardevs) co_return pass(chardevs);
   if (!has_chardev(*chardevs, chardev_id(device_id))) co_return Result<void>();
   const auto closed =
-      co_await connection.execute("chardev-remove", {{"id", chardev_id(device_id)}}, settings_.reply_wait);
+      co_await connection.execute("chardev-remove", {{"id", chardev_id(device_id)}}, settings_.answer_wait);
   if (!closed) co_return refused(closed.error(), fmt::format("to close the socket of {}", device_id));
   co_return Result<void>();
 }

@@ -25,9 +25,9 @@ namespace berth::host::qemu {
 struct QemuSettings {
   std::string monitor;  // "/run/berth/vm/{vm}/qmp.sock"
   std::string ports;    // only hotplug ports whose id starts so; "": any
-  // QEMU answers within milliseconds, but not while it pins a large VM's memory for its first vfio device.
-  std::chrono::milliseconds connect_wait{5000};
-  std::chrono::milliseconds reply_wait{30000};
+  // For its greeting, and for any reply. QEMU answers within milliseconds, but not while it pins a large VM's
+  // memory for its first vfio device.
+  std::chrono::milliseconds answer_wait{30000};
   // A guest takes 0.3 to 8 s (ACPI, native hotplug), and forgets a request while it boots.
   std::chrono::milliseconds unplug_wait{20000};
   unsigned unplug_attempts = 8;

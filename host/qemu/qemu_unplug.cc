@@ -39,7 +39,7 @@ struct QemuPlug::Departure {
 };
 
 Task<QomItem> QemuPlug::find_device(QmpConnection& connection, std::string device_id) {
-  VmTree tree(connection, settings_.reply_wait);
+  VmTree tree(connection, settings_.answer_wait);
   const auto devices = co_await tree.list_devices();
   if (!devices) co_return pass(devices);
   for (const QomItem& device : *devices) {
@@ -78,7 +78,7 @@ Task<std::string> QemuPlug::unplug(VmId vm, std::string device_id) {
 Task<QemuPlug::Departure> QemuPlug::ask_to_leave(VmMonitor& monitor, std::string device_id, Intent intent) {
   const auto turn = co_await monitor.lock();
   if (!turn) co_return pass(turn);
-  const auto connection = co_await monitor.connect(readers_, settings_.connect_wait);
+  const auto connection = co_await monitor.connect(readers_, settings_.answer_wait);
   if (!connection && connection.error().reason == "VM_NOT_RUNNING")
     co_return Departure{.state = Departure::State::kGone, .detail = "the VM does not run"};
   const auto unheard = [](const Error& error) -> Result<Departure> {
@@ -98,7 +98,7 @@ Task<QemuPlug::Departure> QemuPlug::ask_to_leave(VmMonitor& monitor, std::string
   if (intent == Intent::kLookOnly) co_return departure;
   departure.device = found->name;
   const auto answer =
-      co_await (*connection)->execute("device_del", {{"id", found->name}}, settings_.reply_wait);
+      co_await (*connection)->execute("device_del", {{"id", found->name}}, settings_.answer_wait);
   if (answer || is_in_progress(answer.error())) co_return departure;
   if (answer.error().code == Code::kNotFound) co_return Departure{.state = Departure::State::kLookAgain};
   if ((*connection)->is_closed()) co_return unheard(answer.error());

@@ -57,8 +57,7 @@ class QemuPlugTest : public ::testing::Test {
   QemuPlug plug{io.get_executor(),
                 {.monitor = (folder / "{vm}.sock").string(),
                  .ports = "",
-                 .connect_wait = 500ms,
-                 .reply_wait = 500ms,
+                 .answer_wait = 500ms,
                  .unplug_wait = 60ms,
                  .unplug_attempts = 4}};
   std::optional<FakeQemu> qemu;

@@ -152,7 +152,7 @@ TEST_F(RealQemu, AnotherProgramOnTheMonitorIsInTheWay) {
   TaskGroup readers(io.get_executor());
   auto theirs =
       run_until_done(io, QmpConnection::open(readers, io.get_executor(), folder / "vm-7.sock", 5s)).value();
-  QemuPlug impatient(io.get_executor(), {.monitor = (folder / "{vm}.sock").string(), .connect_wait = 1500ms});
+  QemuPlug impatient(io.get_executor(), {.monitor = (folder / "{vm}.sock").string(), .answer_wait = 1500ms});
   const auto plugged = run_until_done(io, impatient.plug(vm, vhost(0)));
   EXPECT_EQ(plugged.error().reason, "VMM_UNREACHABLE");
   EXPECT_EQ(run_until_done(io, impatient.unplug(vm, "berth-vf0")).error().reason, "VMM_UNREACHABLE");
