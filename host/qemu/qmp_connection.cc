@@ -1,6 +1,8 @@
 #include "host/qemu/qmp_connection.h"
 
 #include <array>
+#include <random>
+#include <string>
 #include <utility>
 
 #include <boost/asio/buffer.hpp>
@@ -57,7 +59,16 @@ Task<void> connect(Socket::socket& socket, Socket::endpoint endpoint) {
   }
 }
 
+// Another one for each connection, of every process.
+std::string unique_client() {
+  std::random_device random;
+  return fmt::format("berth-{:08x}{:08x}", random(), random());
+}
+
 }  // namespace
+
+QmpConnection::Wire::Wire(asio::any_io_executor executor)
+    : socket(executor), protocol(unique_client()), changed(executor) {}
 
 Task<std::shared_ptr<QmpConnection>> QmpConnection::open(TaskGroup& readers, asio::any_io_executor executor,
                                                          std::string path, std::chrono::milliseconds wait) {

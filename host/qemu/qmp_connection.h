@@ -48,7 +48,7 @@ class QmpConnection {
  private:
   // What the reader works on, too. It ends when the socket is closed.
   struct Wire {
-    explicit Wire(asio::any_io_executor executor) : socket(executor), changed(executor) {}
+    explicit Wire(asio::any_io_executor executor);
     void close(Error why);
     Task<void> flush();
     Task<void> greet();

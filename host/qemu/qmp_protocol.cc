@@ -102,9 +102,9 @@ Result<void> QmpProtocol::receive_greeting(const json::object& object) {
 }
 
 Result<void> QmpProtocol::receive_reply(json::object object) {
-  const json::value* id = object.if_contains("id");
-  const std::string name = asked_.empty() ? "" : std::to_string(asked_.front());
-  if (name.empty() || id == nullptr || !id->is_string() || id->get_string() != name) {
+  const std::string id = text_of(object, "id");
+  if (!id.starts_with(client_ + "-")) return {};  // whoever had the monitor before us is not there any more
+  if (asked_.empty() || id != name_of(asked_.front())) {
     return broken("QMP_UNKNOWN_REPLY", "a reply to nothing that was asked: " + show(json::serialize(object)));
   }
   QmpReply reply{.id = asked_.front(), .outcome = json::value()};
@@ -138,10 +138,9 @@ std::uint64_t QmpProtocol::request(std::string_view command, json::object argume
   return queue(command, std::move(arguments));
 }
 
-// The id is text: a number above 2^53 would not survive every JSON reader.
 std::uint64_t QmpProtocol::queue(std::string_view command, json::object arguments) {
   const std::uint64_t id = ++last_id_;
-  json::object line{{"execute", command}, {"id", std::to_string(id)}};
+  json::object line{{"execute", command}, {"id", name_of(id)}};
   if (!arguments.empty()) line["arguments"] = std::move(arguments);
   output_ += json::serialize(line) + "\n";
   asked_.push_back(id);

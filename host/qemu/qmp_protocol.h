@@ -1,7 +1,8 @@
 // QEMU's monitor protocol (QMP) without IO: bytes of the monitor in, messages out; commands in, bytes out.
 // One JSON object a line. The monitor greets, capabilities are negotiated, then every command gets one reply
-// with its id; events come in between.
-// Source: QEMU docs/interop/qmp-spec.rst.
+// with its id; events come in between. A client that hangs up, or dies, may leave a command behind, and QEMU
+// answers that to the client after it.
+// Source: QEMU docs/interop/qmp-spec.rst; monitor/qmp.c (a reply goes to whoever is connected).
 //
 //   kGreeting --greeting--> kNegotiating --reply--> kReady;  any broken promise: error, for good
 #pragma once
@@ -14,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include <boost/json.hpp>
@@ -43,9 +45,14 @@ using QmpMessage = std::variant<QmpReply, QmpEvent>;
 
 class QmpProtocol {
  public:
+  // `client` begins the ids of this connection's commands, and of no other's: what answers others is passed
+  // over.
+  explicit QmpProtocol(std::string client) : client_(std::move(client)) {}
+
   // Whole lines become messages. DATA_LOSS, and the same again from then on: QMP_LINE_TOO_LONG, QMP_TOO_DEEP,
-  // QMP_MALFORMED (no JSON object, or none that QMP knows), QMP_NO_GREETING, QMP_UNKNOWN_REPLY (to nothing
-  // that was asked), QMP_FLOODED, QMP_NO_CAPABILITIES (the monitor refuses the negotiation).
+  // QMP_MALFORMED (no JSON object, or none that QMP knows), QMP_NO_GREETING, QMP_UNKNOWN_REPLY (to one of
+  // our ids, and nothing that was asked), QMP_FLOODED, QMP_NO_CAPABILITIES (the monitor refuses the
+  // negotiation).
   Result<void> receive(std::string_view bytes);
 
   // What the monitor said, in its order.
@@ -66,7 +73,9 @@ class QmpProtocol {
   Result<void> receive_greeting(const boost::json::object& object);
   Result<void> receive_reply(boost::json::object object);
   std::uint64_t queue(std::string_view command, boost::json::object arguments);
+  std::string name_of(std::uint64_t id) const { return client_ + "-" + std::to_string(id); }
 
+  std::string client_;
   State state_ = State::kGreeting;
   std::string version_;
   std::string partial_;  // of a line

@@ -18,7 +18,7 @@ void play(std::string_view input) {
   if (input.empty()) return;
   const std::size_t piece = std::max<std::size_t>(static_cast<unsigned char>(input.front()), 1);
   input.remove_prefix(1);
-  QmpProtocol protocol;
+  QmpProtocol protocol("us");
   std::set<std::uint64_t> asked;
   while (!input.empty()) {
     const auto received = protocol.receive(input.substr(0, piece));

@@ -13,9 +13,9 @@ constexpr std::string_view kGreeting =
     "\r\n";
 
 QmpProtocol ready() {
-  QmpProtocol protocol;
+  QmpProtocol protocol("us");
   EXPECT_TRUE(protocol.receive(kGreeting));
-  EXPECT_TRUE(protocol.receive("{\"return\": {}, \"id\": \"1\"}\r\n"));
+  EXPECT_TRUE(protocol.receive("{\"return\": {}, \"id\": \"us-1\"}\r\n"));
   (void)protocol.take_output();
   return protocol;
 }
@@ -29,18 +29,18 @@ std::string broken_by(QmpProtocol protocol, std::string_view bytes) {
 }
 
 TEST(QmpProtocol, NegotiatesWhenGreeted) {
-  QmpProtocol protocol;
+  QmpProtocol protocol("us");
   EXPECT_EQ(protocol.take_output(), "");
   ASSERT_TRUE(protocol.receive(kGreeting));
   EXPECT_EQ(protocol.version(), "10.0.2");
   EXPECT_FALSE(protocol.is_ready());
-  EXPECT_EQ(protocol.take_output(), "{\"execute\":\"qmp_capabilities\",\"id\":\"1\"}\n");
-  ASSERT_TRUE(protocol.receive("{\"return\": {}, \"id\": \"1\"}\r\n"));
+  EXPECT_EQ(protocol.take_output(), "{\"execute\":\"qmp_capabilities\",\"id\":\"us-1\"}\n");
+  ASSERT_TRUE(protocol.receive("{\"return\": {}, \"id\": \"us-1\"}\r\n"));
   EXPECT_TRUE(protocol.is_ready());
 }
 
 TEST(QmpProtocol, BytesMayComeOneByOne) {
-  QmpProtocol protocol;
+  QmpProtocol protocol("us");
   for (const char byte : kGreeting) ASSERT_TRUE(protocol.receive({&byte, 1}));
   EXPECT_EQ(protocol.version(), "10.0.2");
 }
@@ -49,10 +49,10 @@ TEST(QmpProtocol, RepliesAndEventsKeepTheirOrder) {
   QmpProtocol protocol = ready();
   const auto id = protocol.request("device_del", {{"id", "berth-vf3"}});
   EXPECT_EQ(protocol.take_output(),
-            "{\"execute\":\"device_del\",\"id\":\"2\",\"arguments\":{\"id\":\"berth-vf3\"}}\n");
+            "{\"execute\":\"device_del\",\"id\":\"us-2\",\"arguments\":{\"id\":\"berth-vf3\"}}\n");
   ASSERT_TRUE(
       protocol.receive("{\"event\": \"DEVICE_DELETED\", \"data\": {\"device\": \"berth-vf3\"}}\n"
-                       "\n{\"return\": [1], \"id\": \"2\"}\n"));
+                       "\n{\"return\": [1], \"id\": \"us-2\"}\n"));
   const auto event = std::get<QmpEvent>(*protocol.take());
   EXPECT_EQ(event.name, "DEVICE_DELETED");
   EXPECT_EQ(event.data.at("device"), "berth-vf3");
@@ -71,7 +71,7 @@ TEST(QmpProtocol, ErrorsHaveClassAndWords) {
   };
   for (const auto& [name, code, reason] : classes) {
     const auto id = protocol.request("device_del", {});
-    ASSERT_TRUE(protocol.receive(R"({"id": ")" + std::to_string(id) + R"(", "error": {"class": ")" + name +
+    ASSERT_TRUE(protocol.receive(R"({"id": "us-)" + std::to_string(id) + R"(", "error": {"class": ")" + name +
                                  R"(", "desc": "its words"}})" + "\n"));
     const auto reply = std::get<QmpReply>(*protocol.take());
     EXPECT_EQ(reply.outcome.error().code, code);
@@ -84,24 +84,42 @@ TEST(QmpProtocol, EveryBrokenPromiseHasAName) {
   QmpProtocol asked = ready();
   asked.request("query-pci", {});
   const std::string deep = std::string(kMaxDepth + 1, '[') + std::string(kMaxDepth + 1, ']');
-  EXPECT_EQ(broken_by({}, "SSH-2.0-OpenSSH\n"), "QMP_MALFORMED");
-  EXPECT_EQ(broken_by({}, "{\"return\": {}}\n"), "QMP_NO_GREETING");
-  EXPECT_EQ(broken_by({}, "{\"QMP\": 7}\n"), "QMP_NO_GREETING");
+  EXPECT_EQ(broken_by(QmpProtocol("us"), "SSH-2.0-OpenSSH\n"), "QMP_MALFORMED");
+  EXPECT_EQ(broken_by(QmpProtocol("us"), "{\"return\": {}}\n"), "QMP_NO_GREETING");
+  EXPECT_EQ(broken_by(QmpProtocol("us"), "{\"QMP\": 7}\n"), "QMP_NO_GREETING");
   EXPECT_EQ(broken_by(ready(), "[]\n"), "QMP_MALFORMED");
   EXPECT_EQ(broken_by(ready(), "{}\n"), "QMP_MALFORMED");
   EXPECT_EQ(broken_by(ready(), "{\"return\": " + deep + "}\n"), "QMP_TOO_DEEP");
-  EXPECT_EQ(broken_by(ready(), "{\"return\": {}, \"id\": \"2\"}\n"), "QMP_UNKNOWN_REPLY");
-  EXPECT_EQ(broken_by(asked, "{\"return\": {}, \"id\": \"3\"}\n"), "QMP_UNKNOWN_REPLY");
-  EXPECT_EQ(broken_by(asked, "{\"return\": {}, \"id\": 2}\n"), "QMP_UNKNOWN_REPLY");
-  EXPECT_EQ(broken_by(asked, "{\"error\": {\"class\": \"GenericError\", \"desc\": \"JSON parse error\"}}\n"),
-            "QMP_UNKNOWN_REPLY");
+  EXPECT_EQ(broken_by(ready(), "{\"return\": {}, \"id\": \"us-2\"}\n"), "QMP_UNKNOWN_REPLY");
+  EXPECT_EQ(broken_by(asked, "{\"return\": {}, \"id\": \"us-3\"}\n"), "QMP_UNKNOWN_REPLY");
+}
+
+// A berthd that was killed has asked for it, or a person; its id may even be one of our numbers.
+TEST(QmpProtocol, WhatAnswersAClientBeforeUsIsPassedOver) {
+  const std::vector<std::string> stale = {
+      R"({"return": {}, "id": "other-2"})", R"({"return": {}, "id": 2})", R"({"return": {}, "id": "2"})",
+      R"({"return": {}})", R"({"error": {"class": "GenericError", "desc": "JSON parse error"}})"};
+  for (const std::string& line : stale) {
+    QmpProtocol protocol("us");
+    ASSERT_TRUE(protocol.receive(kGreeting));
+    ASSERT_TRUE(protocol.receive(line + "\n")) << "while it negotiates: " << line;
+    EXPECT_FALSE(protocol.is_ready());
+    ASSERT_TRUE(protocol.receive("{\"return\": {}, \"id\": \"us-1\"}\r\n"));
+    const auto id = protocol.request("query-pci", {});
+    ASSERT_TRUE(protocol.receive(line + "\n")) << line;
+    EXPECT_FALSE(protocol.take());
+    ASSERT_TRUE(protocol.receive("{\"return\": [7], \"id\": \"us-2\"}\n"));
+    const auto reply = std::get<QmpReply>(*protocol.take());
+    EXPECT_EQ(reply.id, id);
+    EXPECT_EQ(reply.outcome.value(), boost::json::array{7});
+  }
 }
 
 TEST(QmpProtocol, RefusedNegotiationIsNamed) {
-  QmpProtocol protocol;
+  QmpProtocol protocol("us");
   ASSERT_TRUE(protocol.receive(kGreeting));
   EXPECT_EQ(
-      broken_by(protocol, "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no\"}, \"id\": \"1\"}\n"),
+      broken_by(protocol, "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no\"}, \"id\": \"us-1\"}\n"),
       "QMP_NO_CAPABILITIES");
 }
 
