@@ -201,9 +201,12 @@ void DetachWorkflow::settle() {
 }
 
 asio::awaitable<void> lift_quarantines(Services& services, std::chrono::milliseconds interval) {
+  const auto is_left = [](const Attachment& one) {
+    return one.state == AttachmentState::kQuarantined && !one.has_operation;
+  };
   while (co_await sleep_for(interval)) {
-    for (const Attachment& attachment : services.attachments.list()) {
-      if (attachment.state != AttachmentState::kQuarantined || attachment.has_operation) continue;
+    const auto& all = services.attachments;
+    for (const Attachment& attachment : all.list_after(AttachmentId(), all.size(), is_left)) {
       DetachWorkflow again(services, attachment.id, OperationId());
       if (co_await again.try_again()) {
         log_event(LogLevel::kInfo, "quarantine lifted",
