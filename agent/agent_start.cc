@@ -123,6 +123,7 @@ Result<void> Agent::take_back(const Attachment& attachment, Interface& interface
   }
   function.socket = leased->socket;
   function.is_unbacked = leased->is_unbacked;
+  function.is_unmanaged = leased->is_unmanaged;
   function.pf = leased->pf;
   function.mac = interface.intent.mac;
   if (attachment.state == AttachmentState::kQuarantined) functions_.quarantine(function.index);

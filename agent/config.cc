@@ -13,6 +13,7 @@ namespace berth::agent {
 namespace {
 
 constexpr std::int64_t kMaxAuditIntervalSeconds = 86400;
+constexpr std::int64_t kMaxVfs = 255;
 
 void read_api(const toml::value& root, Config& config, Error& error) {
   Section api(root, "api", error);
@@ -67,8 +68,25 @@ std::optional<host::FunctionSlot> parse_slot(const std::string& text) {
                             .device_id = static_cast<std::uint16_t>(device)};
 }
 
+// Of a NIC that is the eSwitch: its VFs, which were there before it was opened and must stay.
+void read_pf_of_eswitch(Section& section, Config& config) {
+  const host::PciAddress pf = *config.eswitch.pci;
+  for (const std::string& text : section.strings("pfs")) {
+    const auto other = read_address(section, "pfs", text);
+    if (other && *other != pf) {
+      section.complain("pfs", fmt::format("an eSwitch is of one PF: {} (eswitch.pci) alone, or nothing", pf));
+    }
+  }
+  if (section.integer("vfs", 0, 0, kMaxVfs) != 0) {
+    section.complain("vfs", fmt::format("the VFs of {} (eswitch.pci) are made before its eSwitch is opened, "
+                                        "and never while it is open",
+                                        pf));
+  }
+  config.host.pfs = {pf};
+  config.host.vfs = config.eswitch.functions;
+}
+
 void read_pfs(Section& section, Config& config) {
-  constexpr std::int64_t kMaxVfs = 255;
   auto& pfs = config.host.pfs;
   for (const std::string& text : section.strings("pfs")) {
     const auto pf = read_address(section, "pfs", text);
@@ -90,7 +108,11 @@ void read_pfs(Section& section, Config& config) {
 void read_provider(Section& section, Config& config) {
   const std::int64_t functions = config.eswitch.functions;
   config.host.provider = section.string("provider", "pool");
-  if (config.host.provider == "pool") {
+  if (config.eswitch.pci && config.host.provider != "pool") {
+    section.complain("provider", "must be \"pool\" with a NIC (eswitch.pci): its functions are its VFs");
+  } else if (config.eswitch.pci) {
+    read_pf_of_eswitch(section, config);
+  } else if (config.host.provider == "pool") {
     read_pfs(section, config);
   } else if (config.host.provider == "slot") {
     for (const std::string& text : section.strings("slots")) {
@@ -111,12 +133,23 @@ void read_provider(Section& section, Config& config) {
   }
 }
 
+// What a function is: a socket of the software eSwitch, or a VF.
+void read_kind(Section& section, Config& config) {
+  Config::Host& host = config.host;
+  host.functions = section.string("functions", config.eswitch.pci ? "" : "vhost-user");
+  if (config.eswitch.pci && !host.are_vfs() && !host.are_unmanaged()) {
+    section.complain("functions", "must be \"vf\" or \"unmanaged\" with a NIC (eswitch.pci)");
+  } else if (host.are_unmanaged() && !config.eswitch.pci) {
+    section.complain("functions", "can be \"unmanaged\" with a NIC (eswitch.pci) only");
+  } else if (!host.are_vfs() && !host.are_unmanaged() && !host.are_vhost_user()) {
+    section.complain("functions", "must be \"vhost-user\", \"vf\" or \"unmanaged\"");
+  }
+}
+
 void read_host(const toml::value& root, Config& config, Error& error) {
   Section section(root, "host", error);
-  config.host.functions = section.string("functions", "vhost-user");
-  const bool are_vfs = config.host.functions == "vf";
-  if (!are_vfs && config.host.functions != "vhost-user")
-    section.complain("functions", "must be \"vhost-user\" or \"vf\"");
+  read_kind(section, config);
+  const bool are_vfs = config.host.are_vfs();
   if (are_vfs) read_provider(section, config);
   for (const std::string& text : section.strings("devices")) {
     if (const auto device = read_address(section, "devices", text)) config.host.devices.insert(*device);

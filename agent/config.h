@@ -34,13 +34,17 @@ struct Config {
     dataplane::TableUse limits;     // what the eSwitch can hold; 0: not known
   } eswitch;
   struct Host {
-    std::string functions = "vhost-user";   // or "vf": PCI functions of this host
+    std::string functions = "vhost-user";   // or "vf": PCI functions of this host, "unmanaged": VFs that
+                                            // somebody else gives to VMs
     std::string provider = "pool";          // of "vf"; or "slot", "virtnet"
     std::vector<host::PciAddress> pfs;      // pool: whose VFs; each has the same share of the functions
     std::uint16_t vfs = 0;                  // pool: how many are made of each, if there are none
     std::vector<host::FunctionSlot> slots;  // slot: of vf0, vf1, ...
     host::VirtnetProvider::Controller virtnet;
     std::set<host::PciAddress> devices;  // that VMs may be given as a whole
+    bool are_vhost_user() const { return functions == "vhost-user"; }
+    bool are_vfs() const { return functions == "vf"; }
+    bool are_unmanaged() const { return functions == "unmanaged"; }
   } host;
   struct AgentConfig {
     std::filesystem::path state_dir;      // empty: a restart forgets everything; not with "remote"

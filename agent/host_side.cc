@@ -7,10 +7,12 @@
 #include "host/netlink/vf_attributes.h"
 #include "host/pci/sriov.h"
 #include "host/pci/uevent_listener.h"
+#include "host/unmanaged_driver.h"
 #include "host/vf_driver.h"
 #include "host/vhost_user_driver.h"
 
 #include <optional>
+#include <set>
 #include <utility>
 
 namespace berth::agent {
@@ -18,6 +20,13 @@ namespace {
 
 constexpr std::chrono::milliseconds kGuestDisconnectWait{2000};
 const host::Deadlines kDeadlines{};
+
+// The PFs of the eSwitch's functions, whoever gives those to VMs.
+std::set<host::PciAddress> pool_of(const Config& config) {
+  std::set<host::PciAddress> pool(config.host.pfs.begin(), config.host.pfs.end());
+  if (config.eswitch.pci) pool.insert(*config.eswitch.pci);
+  return pool;
+}
 
 }  // namespace
 
@@ -31,9 +40,11 @@ struct HostSide::Parts {
         worker(executor, std::make_shared<host::RealKernelFiles>()),
         vfio(tree, worker, events, kDeadlines),
         passthrough(vfio, plug),
-        devices(tree, config.host.devices, {config.host.pfs.begin(), config.host.pfs.end()}),
+        devices(tree, config.host.devices, pool_of(config)),
         tasks(executor) {
-    if (config.host.functions == "vf") {
+    if (config.host.are_unmanaged()) {
+      driver = std::make_unique<host::UnmanagedDriver>();
+    } else if (config.host.are_vfs()) {
       provider = make_provider();
       std::optional<host::AttributesOf> of_pfs;
       if (!config.host.pfs.empty()) of_pfs.emplace(vf_pool(config), attributes);
@@ -50,6 +61,16 @@ struct HostSide::Parts {
     if (config.host.provider == "virtnet")
       return std::make_unique<host::VirtnetProvider>(tree, events, kDeadlines, config.host.virtnet);
     return std::make_unique<host::PoolProvider>(tree, vf_pool(config));
+  }
+
+  // Whose eSwitch is open keeps its VFs: DPDK has their representors, which would go with them.
+  Result<void> check_vfs_of_eswitch() const {
+    if (!config.eswitch.pci) return {};
+    const auto there = tree.vfs_of(*config.eswitch.pci).size();
+    if (there >= config.eswitch.functions) return {};
+    return fail(Code::kFailedPrecondition, "VFS_LOST",
+                fmt::format("{} has {} VFs, and its eSwitch {} functions", *config.eswitch.pci, there,
+                            config.eswitch.functions));
   }
 
   // Of one PF, whose VFs are there.
@@ -100,12 +121,18 @@ const host::HostDevices& HostSide::devices() const {
 
 Task<void> HostSide::start(const SavedState& saved) {
   const Config::Host& wanted = parts_->config.host;
-  if (wanted.functions != "vf" && wanted.devices.empty()) co_return Result<void>();
+  if (wanted.are_unmanaged()) {
+    const auto ports =
+        co_await parts_->ensure_eswitch_ports(*parts_->config.eswitch.pci, parts_->config.eswitch.functions);
+    if (!ports) co_return ports;
+  }
+  if (!wanted.are_vfs() && wanted.devices.empty()) co_return Result<void>();
   auto listener = host::UeventListener::open(co_await asio::this_coro::executor, parts_->events);
   if (!listener) co_return pass(listener);
   parts_->listener.emplace(*std::move(listener));
   parts_->tasks.spawn("uevents", parts_->listener->run());
   if (wanted.pfs.empty()) co_return Result<void>();
+  if (const auto there = parts_->check_vfs_of_eswitch(); !there) co_return there;
   host::Sriov sriov(parts_->tree, parts_->worker, parts_->events, kDeadlines);
   const host::VfPool pool = vf_pool(parts_->config);
   // One after the other: the kernel lets only one at a time, whatever the PF.

@@ -26,9 +26,9 @@ class HostSide {
   host::Passthrough& passthrough();
   const host::HostDevices& devices() const;
 
-  // Before the agent starts: VFs are there, made if need be; where their PF is in switchdev mode, their
-  // representors are hardened and up; uevents are listened to. Errors of Sriov::ensure_vfs() and
-  // ensure_ports().
+  // Before the agent starts: VFs are there, made if need be (but never those of a NIC whose eSwitch is open);
+  // where their PF is in switchdev mode, their representors are hardened and up; uevents are listened to.
+  // Errors of Sriov::ensure_vfs() and ensure_ports().
   Task<void> start(const SavedState& saved);
   asio::awaitable<void> stop();
 

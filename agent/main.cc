@@ -16,6 +16,7 @@
 #include "dataplane/pipeline.h"
 #include "dataplane/remote/remote_eswitch.h"
 #include "dataplane/wire_numbers.h"
+#include "eswitchd/open_eswitch.h"
 #include "host/boot_id.h"
 #include "host/netlink/link.h"
 #include "host/netlink/neighbours.h"
@@ -81,8 +82,8 @@ Result<host::LinkState> check_uplink(const agent::Config& config) {
 std::vector<host::Function> make_functions(const agent::Config& config) {
   std::vector<host::Function> functions;
   for (std::uint16_t i = 0; i < config.eswitch.functions; ++i) {
-    host::Function function{.index = i};
-    if (config.host.functions == "vhost-user")
+    host::Function function{.index = i, .is_unmanaged = config.host.are_unmanaged()};
+    if (config.host.are_vhost_user())
       function.socket = dataplane::dpdk::function_socket(config.eswitch.socket_dir, i).string();
     if (!config.host.pfs.empty()) function.pf = agent::vf_pool(config).place_of(i)->pf;
     functions.push_back(std::move(function));
@@ -96,12 +97,6 @@ std::vector<host::Function> make_functions(const agent::Config& config) {
               {{"count", config.eswitch.unbacked_functions}});
   }
   return functions;
-}
-
-Result<std::unique_ptr<EmbeddedEswitch>> open_embedded(const agent::Config& config) {
-  const auto options = dataplane::dpdk::prepare_ports(config.underlay, config.eswitch);
-  if (!options) return pass(options);
-  return EmbeddedEswitch::open_soft(*options);
 }
 
 Result<agent::StateDb> open_state(const agent::Config& config) {
@@ -308,7 +303,7 @@ Result<void> serve(const agent::Config& config) {
     auto claimed = host::VtepPort::claim(config.underlay.vtep, dataplane::kVxlanUdpPort);
     if (!claimed) return pass(claimed);
     vtep_port.emplace(*std::move(claimed));
-    auto opened = open_embedded(config);
+    auto opened = eswitchd::open_eswitch(config.underlay, config.eswitch);
     if (!opened) return pass(opened);
     embedded = *std::move(opened);
   }
@@ -326,6 +321,8 @@ int main(int argc, char** argv) {
   CLI::App app("berthd: attaches VMs to VPCs on this host's eSwitch");
   std::string config_file;
   app.add_option("--config", config_file, "TOML file; see docs/examples/berthd.toml")->required();
+  bool only_checks = false;
+  app.add_flag("--check-config", only_checks, "only say what is wrong with that file");
   app.set_version_flag("--version", "berthd " BERTH_VERSION);
   CLI11_PARSE(app, argc, argv);
 
@@ -335,6 +332,7 @@ int main(int argc, char** argv) {
     berth::log_event(berth::LogLevel::kError, "bad configuration", {{"error", config.error().message}});
     return 2;
   }
+  if (only_checks) return 0;
   berth::set_log_level(config->log.level);
   const auto served = berth::serve(*config);
   if (!served) {

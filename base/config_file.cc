@@ -13,6 +13,8 @@ namespace {
 // Port ids of a software eSwitch with its backing devices fill DPDK's table of 32 ethdevs: the uplink twice
 // and every function twice.
 constexpr std::int64_t kMaxFunctions = 15;
+// A NIC's take one each, and so does its uplink.
+constexpr std::int64_t kMaxNicFunctions = 31;
 // Functions without a device are for measurements only; their digests fit one message of the rule holder.
 constexpr std::int64_t kMaxUnbackedFunctions = 10240;
 
@@ -67,14 +69,30 @@ UnderlayConfig read_underlay(const toml::value& root, Error& first_error) {
 }
 
 void read_ports(Section& eswitch, EswitchConfig& config) {
-  config.functions = static_cast<std::uint16_t>(eswitch.integer("functions", 4, 1, kMaxFunctions));
+  if (const std::string text = eswitch.string("pci", ""); !text.empty()) {
+    const auto pci = PciAddress::parse("pci", text);
+    if (!pci) eswitch.complain("pci", fmt::format("'{}' is not a PCI address like 0000:3b:00.0", text));
+    config.pci = pci.value_or(PciAddress());
+  }
+  const std::int64_t most = !config.pci ? kMaxFunctions : kMaxNicFunctions;
+  config.functions = static_cast<std::uint16_t>(eswitch.integer("functions", 4, 1, most));
   config.unbacked_functions =
       static_cast<std::uint16_t>(eswitch.integer("unbacked_functions", 0, 0, kMaxUnbackedFunctions));
-  config.socket_dir = eswitch.required_string("socket_dir");
+  if (!config.pci) {
+    config.socket_dir = eswitch.required_string("socket_dir");
+    return;
+  }
+  if (!eswitch.string("socket_dir", "").empty())
+    eswitch.complain("socket_dir", "is of the software eSwitch; the functions of a NIC (pci) are its VFs");
+  if (config.unbacked_functions != 0)
+    eswitch.complain("unbacked_functions", "are of the software eSwitch; a NIC (pci) has none");
 }
 
 void read_engine(Section& eswitch, EswitchConfig& config) {
-  config.hugepages = eswitch.boolean("hugepages", false);
+  const bool is_nic = config.pci.has_value();
+  config.hugepages = eswitch.boolean("hugepages", is_nic);
+  if (is_nic && !config.hugepages)
+    eswitch.complain("hugepages", "must be true, or not here, with a NIC (pci): its driver needs them");
   config.steering = eswitch.string("steering", "sws");
   if (config.steering != "sws" && config.steering != "hws")
     eswitch.complain("steering", "must be \"sws\" or \"hws\"");

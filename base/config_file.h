@@ -30,7 +30,7 @@ class Section;
 
 // Section "underlay" of the programs that make tunnels.
 UnderlayConfig read_underlay(const toml::value& root, Error& first_error);
-// Of section "eswitch": the ports, and how whoever holds the eSwitch runs it.
+// Of section "eswitch": the ports, and, after them, how whoever holds the eSwitch runs it.
 void read_ports(Section& eswitch, EswitchConfig& config);
 void read_engine(Section& eswitch, EswitchConfig& config);
 

@@ -3,9 +3,11 @@
 #pragma once
 
 #include "base/ip_address.h"
+#include "base/pci_address.h"
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace berth {
@@ -18,7 +20,8 @@ struct UnderlayConfig {
 struct EswitchConfig {
   std::uint16_t functions = 0;
   std::uint16_t unbacked_functions = 0;  // for measurements: VMs attached there get no packets
-  std::filesystem::path socket_dir;
+  std::optional<PciAddress> pci;         // of the PF whose eSwitch it is; none: the software eSwitch
+  std::filesystem::path socket_dir;      // of the software eSwitch
   bool hugepages = false;
   // Which of mlx5's engines the rules are made for: "sws" (synchronous rte_flow) or "hws" (templates).
   std::string steering = "sws";

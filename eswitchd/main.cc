@@ -3,10 +3,10 @@
 #include "base/log.h"
 #include "base/main_loop.h"
 #include "base/task_group.h"
-#include "dataplane/dpdk/embedded_eswitch.h"
 #include "dataplane/remote/eswitch_service.h"
 #include "dataplane/wire_numbers.h"
 #include "eswitchd/config.h"
+#include "eswitchd/open_eswitch.h"
 #include "host/vtep_port.h"
 #include "rpc/server.h"
 
@@ -23,7 +23,6 @@
 namespace berth {
 namespace {
 
-using dataplane::dpdk::EmbeddedEswitch;
 using dataplane::remote::EswitchService;
 
 // Changes that are under way when it stops; they take milliseconds, only Hello would last.
@@ -46,10 +45,8 @@ asio::awaitable<void> serve_until_signal(rpc::Server& server) {
 Result<void> serve(const eswitchd::Config& config) {
   const auto vtep_port = host::VtepPort::claim(config.underlay.vtep, dataplane::kVxlanUdpPort);
   if (!vtep_port) return pass(vtep_port);
-  const auto options = dataplane::dpdk::prepare_ports(config.underlay, config.eswitch);
-  if (!options) return pass(options);
   asio::io_context io(1);  // before the eSwitch, whose control thread resumes coroutines on it
-  const auto eswitch = EmbeddedEswitch::open_soft(*options);
+  const auto eswitch = eswitchd::open_eswitch(config.underlay, config.eswitch);
   if (!eswitch) return pass(eswitch);
 
   rpc::Server server(io.get_executor(), {.listen = "unix:" + config.socket.string(),
@@ -74,6 +71,8 @@ int main(int argc, char** argv) {
   CLI::App app("berth-eswitchd: holds the eSwitch's rules for berthd");
   std::string config_file;
   app.add_option("--config", config_file, "TOML file; see docs/examples/berth-eswitchd.toml")->required();
+  bool only_checks = false;
+  app.add_flag("--check-config", only_checks, "only say what is wrong with that file");
   app.set_version_flag("--version", "berth-eswitchd " BERTH_VERSION);
   CLI11_PARSE(app, argc, argv);
 
@@ -83,6 +82,7 @@ int main(int argc, char** argv) {
     berth::log_event(berth::LogLevel::kError, "bad configuration", {{"error", config.error().message}});
     return 2;
   }
+  if (only_checks) return 0;
   berth::set_log_level(config->log_level);
   const auto served = berth::serve(*config);
   if (!served) {

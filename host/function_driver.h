@@ -27,6 +27,8 @@ struct Function {
   // The eSwitch has rules for it, and no VM can ever be behind it. Made for measurements, by a key of the
   // configuration that says so.
   bool is_unbacked = false;
+  // A VF that somebody else gives to VMs (unmanaged_driver.h).
+  bool is_unmanaged = false;
 };
 
 enum class StepStatus : std::uint8_t { kDone, kNotApplicable };

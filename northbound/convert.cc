@@ -48,6 +48,7 @@ v1::Port to_message(const host::Function& function) {
   port.set_function(fmt::format("vf{}", function.index));
   port.set_kind(function.socket.empty() ? v1::Port::VFIO : v1::Port::VHOST_USER);
   if (function.is_unbacked) port.set_kind(v1::Port::UNBACKED);
+  if (function.is_unmanaged) port.set_kind(v1::Port::UNMANAGED);
   port.set_socket(function.socket);
   if (function.address) port.set_pci_address(function.address->str());
   return port;

@@ -22,27 +22,33 @@ std::string allowed_cpus() {
   return fmt::format("{}", fmt::join(cpus, ","));
 }
 
-std::vector<std::string> make_arguments(const EalOptions& options) {
+}  // namespace
+
+std::vector<std::string> eal_arguments(const EalOptions& options, const std::string& cpus,
+                                       const std::string& file_prefix) {
   std::vector<std::string> arguments = {"berth",
-                                        "--no-pci",
                                         "--no-telemetry",
                                         "--log-level=*:error",
-                                        fmt::format("--lcores=0@({})", allowed_cpus()),
-                                        fmt::format("--file-prefix=berth-{}", getpid()),
+                                        fmt::format("--lcores=0@({})", cpus),
+                                        fmt::format("--file-prefix={}", file_prefix),
                                         "-m",
                                         fmt::format("{}", options.memory_mib)};
   arguments.emplace_back(options.use_hugepages ? "--in-memory" : "--no-huge");
   if (options.use_hugepages) arguments.emplace_back("--single-file-segments");  // vhost-user shares it
+  if (options.pci.empty()) {
+    arguments.emplace_back("--no-pci");
+  } else {
+    arguments.emplace_back("--log-level=*mlx5*:warning");  // why it made no port is a warning
+  }
+  for (const std::string& device : options.pci) arguments.insert(arguments.end(), {"-a", device});
   for (const std::string& vdev : options.vdevs) arguments.push_back("--vdev=" + vdev);
   return arguments;
 }
 
-}  // namespace
-
 Result<void> start_eal(const EalOptions& options) {
   // LIFETIME: EAL may keep pointers into its arguments for as long as the process lives.
   static std::vector<std::string> arguments;
-  arguments = make_arguments(options);
+  arguments = eal_arguments(options, allowed_cpus(), fmt::format("berth-{}", getpid()));
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0) {

@@ -18,66 +18,20 @@
 namespace berth::dataplane::dpdk {
 namespace {
 
-constexpr const char* kProxy = "net_berth0";
-// Shorter than a scheduler's tick, long enough to leave the core to others.
-constexpr unsigned kIdleNapMicroseconds = 50;
-// The software eSwitch has 4096 meters, as a NIC would; more only beside functions that a NIC would not have.
-constexpr unsigned kMeters = 4096;
-constexpr unsigned kMetersPerFunction = 3;  // Meter::Use
+// The software eSwitch's worker is a service of DPDK's by this name; a NIC has none.
+std::string worker_service() {
+  return fmt::format("{}_switch", kSoftProxy);
+}
 
-EalOptions make_eal_options(const SoftEswitchOptions& options) {
-  EalOptions eal{.use_hugepages = options.use_hugepages};
-  const auto add = [&eal](const Backing& backing) {
-    eal.vdevs.push_back(backing.arguments.empty() ? backing.name
-                                                  : fmt::format("{},{}", backing.name, backing.arguments));
-  };
-  add(options.uplink);
-  std::string eswitch =
-      fmt::format("{},uplink={},idle_nap={}", kProxy, options.uplink.name, kIdleNapMicroseconds);
-  for (const Backing& function : options.functions) {
-    add(function);
-    eswitch += fmt::format(",function={}", function.name);
-  }
-  if (options.unbacked_functions != 0) {
-    eswitch += fmt::format(",unbacked={0},max_meters={1}", options.unbacked_functions,
-                           kMeters + kMetersPerFunction * options.unbacked_functions);
-  }
-  eal.vdevs.push_back(eswitch);  // last: it takes the others over
-  return eal;
+std::unexpected<Error> not_probed(const std::string& pci) {
+  return fail(
+      Code::kNotFound, "NIC_NOT_PROBED",
+      fmt::format("DPDK made no port of {}; what its driver mlx5 says is above. Is ib_uverbs loaded, is "
+                  "there memory in hugepages, does another process have the device?",
+                  pci));
 }
 
 }  // namespace
-
-Backing af_packet_backing(const std::string& netdev) {
-  return {"net_af_packet0", fmt::format("iface={}", netdev)};
-}
-
-Backing vhost_user_backing(std::size_t index, const std::string& socket) {
-  return {fmt::format("net_vhost{}", index), fmt::format("iface={}", socket)};
-}
-
-std::filesystem::path function_socket(const std::filesystem::path& socket_dir, std::uint16_t index) {
-  return socket_dir / fmt::format("vf{}.sock", index);
-}
-
-Result<SoftEswitchOptions> prepare_ports(const UnderlayConfig& underlay, const EswitchConfig& eswitch) {
-  std::error_code error;
-  std::filesystem::create_directories(eswitch.socket_dir, error);
-  if (error) {
-    return fail(Code::kFailedPrecondition, "SOCKET_DIR",
-                fmt::format("{}: {}", eswitch.socket_dir.string(), error.message()));
-  }
-  SoftEswitchOptions options{.uplink = af_packet_backing(underlay.device),
-                             .unbacked_functions = eswitch.unbacked_functions,
-                             .use_hugepages = eswitch.hugepages,
-                             .steering = steering_called(eswitch.steering)};
-  for (std::uint16_t i = 0; i < eswitch.functions; ++i) {
-    const auto socket = function_socket(eswitch.socket_dir, i);
-    std::filesystem::remove(socket, error);
-    options.functions.push_back(vhost_user_backing(i, socket.string()));
-  }
-  return options;
-}
 
 class EmbeddedEswitch::Impl {
  public:
@@ -92,8 +46,11 @@ class EmbeddedEswitch::Impl {
     control_.join();
   }
 
-  Result<void> open(const SoftEswitchOptions& options) {
-    return run_on_control([this, &options] { return open_here(options); });
+  Result<void> open_soft(const SoftEswitchOptions& options) {
+    return run_on_control([this, &options] { return open_soft_here(options); });
+  }
+  Result<void> open_nic(const NicEswitchOptions& options) {
+    return run_on_control([this, &options] { return open_nic_here(options); });
   }
 
   asio::any_io_executor control() { return control_.get_executor(); }
@@ -102,18 +59,36 @@ class EmbeddedEswitch::Impl {
   Injector& injector() { return *injector_; }
 
  private:
-  Result<void> open_here(const SoftEswitchOptions& options) {
-    const EalOptions eal = make_eal_options(options);
-    if (auto started = start_eal(eal); !started) return started;
-    eal_started_ = true;
-    auto engine = Engine::open(kProxy, static_cast<std::uint16_t>(options.functions.size()),
+  Result<void> open_soft_here(const SoftEswitchOptions& options) {
+    if (auto started = start(eal_options(options)); !started) return started;
+    auto engine = Engine::open(kSoftProxy, static_cast<std::uint16_t>(options.functions.size()),
                                options.unbacked_functions, options.steering);
     if (!engine) return pass(engine);
     engine_.emplace(*std::move(engine));
-    auto worker = Worker::start(fmt::format("{}_switch", kProxy));
+    auto worker = Worker::start(worker_service());
     if (!worker) return pass(worker);
     worker_ = *std::move(worker);
-    auto slow_path = SlowPath::start(engine_->read_ports());
+    return serve(MtuOf::kPort);
+  }
+
+  Result<void> open_nic_here(const NicEswitchOptions& options) {
+    if (auto started = start(eal_options(options)); !started) return started;
+    if (!has_ethdev(proxy_of(options))) return not_probed(options.pci);
+    auto engine = Engine::open(proxy_of(options), options.functions, 0, options.steering);
+    if (!engine) return pass(engine);
+    engine_.emplace(*std::move(engine));
+    return serve(MtuOf::kWire);
+  }
+
+  Result<void> start(const EalOptions& options) {
+    auto started = start_eal(options);
+    eal_started_ = started.has_value();
+    return started;
+  }
+
+  // What stands on the ports, whosever they are.
+  Result<void> serve(MtuOf mtu) {
+    auto slow_path = SlowPath::start(engine_->read_ports(), mtu);
     if (!slow_path) return pass(slow_path);
     slow_path_ = *std::move(slow_path);
     auto injector = Injector::make(engine_->read_ports());
@@ -133,14 +108,20 @@ class EmbeddedEswitch::Impl {
   asio::thread_pool control_{1};  // one thread owns rte_flow
   bool eal_started_ = false;
   std::optional<Engine> engine_;
-  std::unique_ptr<Worker> worker_;
+  std::unique_ptr<Worker> worker_;  // of the software eSwitch
   std::unique_ptr<SlowPath> slow_path_;
   std::optional<Injector> injector_;
 };
 
 Result<std::unique_ptr<EmbeddedEswitch>> EmbeddedEswitch::open_soft(const SoftEswitchOptions& options) {
   auto impl = std::make_unique<Impl>();
-  if (auto opened = impl->open(options); !opened) return pass(opened, "software eSwitch");
+  if (auto opened = impl->open_soft(options); !opened) return pass(opened, "software eSwitch");
+  return std::unique_ptr<EmbeddedEswitch>(new EmbeddedEswitch(std::move(impl)));
+}
+
+Result<std::unique_ptr<EmbeddedEswitch>> EmbeddedEswitch::open_nic(const NicEswitchOptions& options) {
+  auto impl = std::make_unique<Impl>();
+  if (auto opened = impl->open_nic(options); !opened) return pass(opened, "eSwitch of " + options.pci);
   return std::unique_ptr<EmbeddedEswitch>(new EmbeddedEswitch(std::move(impl)));
 }
 

@@ -2,46 +2,22 @@
 // calls), a thread for the slow path, and, for the software eSwitch, a worker thread that forwards packets.
 #pragma once
 
-#include "base/eswitch_config.h"
-#include "dataplane/dpdk/steering_mode.h"
+#include "dataplane/dpdk/devices.h"
 #include "dataplane/eswitch.h"
 
-#include <cstdint>
-#include <filesystem>
 #include <memory>
-#include <string>
 #include <vector>
 
 namespace berth::dataplane::dpdk {
 
-// The DPDK device behind a port of the software eSwitch.
-struct Backing {
-  std::string name;       // "net_vhost0": driver and instance
-  std::string arguments;  // "iface=/run/berth/vf0.sock"
-};
-Backing af_packet_backing(const std::string& netdev);
-// A vhost-user socket on which the eSwitch listens; `index` tells instances apart.
-Backing vhost_user_backing(std::size_t index, const std::string& socket);
-
-struct SoftEswitchOptions {
-  Backing uplink;
-  std::vector<Backing> functions;        // the index is the function's
-  std::uint16_t unbacked_functions = 0;  // behind the others; PortState::is_unbacked
-  bool use_hugepages = false;
-  SteeringMode steering = SteeringMode::kSoftware;
-};
-
-// Where the VM's side of a function connects.
-std::filesystem::path function_socket(const std::filesystem::path& socket_dir, std::uint16_t index);
-// The software eSwitch as a host's configuration wants it. Makes the folder of the sockets; those of a killed
-// predecessor are removed. FAILED_PRECONDITION (SOCKET_DIR).
-Result<SoftEswitchOptions> prepare_ports(const UnderlayConfig& underlay, const EswitchConfig& eswitch);
-
 class EmbeddedEswitch : public Eswitch {
  public:
-  // Starts DPDK and the software eSwitch in this process. Once per process. Blocks for about 200 ms,
-  // before anything else of the process runs.
+  // Starts DPDK and the eSwitch in this process. Once per process. Blocks for about 200 ms (of a NIC: not
+  // known), before anything else of the process runs. UNAVAILABLE (EAL_FAILED), errors of Engine::open(), and
+  // of a NIC NOT_FOUND (NIC_NOT_PROBED: DPDK took the device's arguments and made no port of it).
   static Result<std::unique_ptr<EmbeddedEswitch>> open_soft(const SoftEswitchOptions& options);
+  // Never run on a NIC: devices.h. What a NIC must be before: host/eswitch_nic.h.
+  static Result<std::unique_ptr<EmbeddedEswitch>> open_nic(const NicEswitchOptions& options);
   // Stops forwarding, then the ports. No call may be in flight.
   ~EmbeddedEswitch() override;
 

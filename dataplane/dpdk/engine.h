@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "dataplane/dpdk/representors.h"
 #include "dataplane/dpdk/rule_holder.h"
 #include "dataplane/eswitch.h"
 
@@ -18,9 +19,12 @@ namespace berth::dataplane::dpdk {
 
 class Engine {
  public:
-  // `proxy` is the ethdev that stands for the uplink and takes transfer rules; function i is the
-  // ethdev "<proxy>_representor_vf<i>". Configures and starts them all: proxy first (HP-42). Behind them come
-  // `unbacked_count` functions of the software eSwitch that have no ethdev (dataplane/soft/devargs.h).
+  // `proxy` is the ethdev that stands for the uplink and takes transfer rules; function i is the representor
+  // of VF i in its switch domain (representors.h). Configures and starts them all: proxy first (HP-42).
+  // Behind them come `unbacked_count` functions of the software eSwitch that have no ethdev
+  // (dataplane/soft/devargs.h).
+  //   UNAVAILABLE (PORT_FAILED), RESOURCE_EXHAUSTED (PORT_FAILED: packet buffers), and errors of
+  //   read_switch(), find_functions() and TemplateSteering::configure()
   static Result<Engine> open(const std::string& proxy, std::uint16_t function_count,
                              std::uint16_t unbacked_count, SteeringMode steering);
   Engine(Engine&&) = default;
@@ -38,7 +42,8 @@ class Engine {
   };
 
   Engine() = default;
-  Result<void> add_port(EswitchPort port, const std::string& ethdev, SteeringMode steering);
+  Result<void> make_pool(std::size_t ethdev_count);
+  Result<void> add_port(EswitchPort port, const SwitchPort& ethdev, std::uint16_t mtu, SteeringMode steering);
 
   std::vector<Port> ports_;  // by EswitchPort::number()
   rte_mempool* slow_path_pool_ = nullptr;

@@ -38,16 +38,16 @@ std::vector<PortState> by_number(std::vector<PortState> ports) {
 
 }  // namespace
 
-Result<std::unique_ptr<SlowPath>> SlowPath::start(std::vector<PortState> ports,
+Result<std::unique_ptr<SlowPath>> SlowPath::start(std::vector<PortState> ports, MtuOf mtu,
                                                   slowpath::ResponderLimits limits) {
-  std::unique_ptr<SlowPath> made(new SlowPath(by_number(std::move(ports)), limits));
+  std::unique_ptr<SlowPath> made(new SlowPath(by_number(std::move(ports)), mtu, limits));
   if (auto pools = made->make_pools(); !pools) return pass(pools);
   made->thread_ = std::thread([self = made.get()] { self->run(); });
   return made;
 }
 
-SlowPath::SlowPath(std::vector<PortState> ports, slowpath::ResponderLimits limits)
-    : responder_(ports.size(), limits) {
+SlowPath::SlowPath(std::vector<PortState> ports, MtuOf mtu, slowpath::ResponderLimits limits)
+    : mtu_(mtu), responder_(ports.size(), limits) {
   for (const PortState& state : ports) ports_.push_back({.state = state});
   const auto is_backed = [](const Port& port) { return !port.state.is_unbacked; };
   backed_count_ = static_cast<std::size_t>(std::ranges::count_if(ports_, is_backed));
@@ -78,8 +78,8 @@ Result<void> SlowPath::set_answers(EswitchPort port, std::optional<PortAnswers> 
   const auto mtu = answers ? answers->mtu_bytes : std::uint32_t{kNoMtu};
   const std::scoped_lock lock(mutex_);
   if (auto set = responder_.set_answers(port, std::move(answers), Clock::now()); !set) return set;
-  // What exceeds the MTU then comes here; a device that cannot tell drops it on the wire.
-  if (!port.is_uplink() && !ports_[port.number()].state.is_unbacked)
+  // What exceeds the MTU then comes here.
+  if (mtu_ == MtuOf::kPort && !port.is_uplink() && !ports_[port.number()].state.is_unbacked)
     (void)rte_eth_dev_set_mtu(ports_[port.number()].state.ethdev_port_id, static_cast<std::uint16_t>(mtu));
   return {};
 }

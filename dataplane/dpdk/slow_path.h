@@ -14,6 +14,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -25,12 +26,16 @@ struct rte_mempool;
 
 namespace berth::dataplane::dpdk {
 
+// Whether a port of the eSwitch hands out what exceeds an MTU of its own. The software one does; a NIC's
+// ports take what the wire takes, and their network device is the host's to set (docs/slow-path.md).
+enum class MtuOf : std::uint8_t { kPort, kWire };
+
 class SlowPath {
  public:
   // `ports` are all of the eSwitch's, by EswitchPort::number(), started; queue 0 of each in both directions
   // is this one's alone from now on. Unbacked ones hold answers, and never have a frame to answer. Call from
   // the control thread. RESOURCE_EXHAUSTED (PORT_FAILED).
-  static Result<std::unique_ptr<SlowPath>> start(std::vector<PortState> ports,
+  static Result<std::unique_ptr<SlowPath>> start(std::vector<PortState> ports, MtuOf mtu,
                                                  slowpath::ResponderLimits limits = {});
   // Returns when the thread has ended; before the ports stop.
   ~SlowPath();
@@ -49,7 +54,7 @@ class SlowPath {
     std::uint64_t undelivered = 0;  // guarded by mutex_
   };
 
-  SlowPath(std::vector<PortState> ports, slowpath::ResponderLimits limits);
+  SlowPath(std::vector<PortState> ports, MtuOf mtu, slowpath::ResponderLimits limits);
   Result<void> make_pools();
   void run();
   std::size_t serve_port(Port& port);  // number of frames taken
@@ -60,6 +65,7 @@ class SlowPath {
 
   std::vector<Port> ports_;
   std::size_t backed_count_ = 0;  // the first of them
+  MtuOf mtu_;
   mutable std::mutex mutex_;
   slowpath::Responder responder_;  // guarded by mutex_
   // The thread's: the frame at hand where it lies in pieces, and the reply.

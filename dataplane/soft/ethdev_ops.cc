@@ -78,6 +78,8 @@ int start(rte_eth_dev* ethdev) {
     if (const int failed = port.owner->start(); failed != 0) return failed;
   } else if (!port.owner->is_started()) {
     return -EAGAIN;  // HP-42: the proxy first
+  } else if (port.owner->queues().are_configured() && !port.has_queues) {
+    return -EINVAL;  // HP-42: with hardware steering every port has queues
   }
   port.is_started = true;
   switch_port(port).agent_listens.store(true, std::memory_order_relaxed);
@@ -120,7 +122,8 @@ int infos_get(rte_eth_dev* ethdev, rte_eth_dev_info* info) {
   info->flow_type_rss_offloads = RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_SCTP;
   info->switch_info.name = port.owner->name().c_str();
   info->switch_info.domain_id = port.owner->domain();
-  info->switch_info.port_id = port.index;
+  // As with mlx5: the representor id, whose meaning representor_info_get() tells, or the uplink.
+  info->switch_info.port_id = port.is_proxy() ? UINT16_MAX : ethdev->data->representor_id;
   return 0;
 }
 

@@ -64,6 +64,7 @@ class FlowQueues {
 
   RuleResult<void> configure(const rte_flow_port_attr& attr,
                              std::span<const rte_flow_queue_attr* const> queues);
+  bool are_configured() const { return !queues_.empty(); }
 
   RuleResult<PatternTemplate*> create_pattern(const rte_flow_pattern_template_attr& attr,
                                               const rte_flow_item pattern[]);

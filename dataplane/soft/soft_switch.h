@@ -38,6 +38,7 @@ struct EthdevPort {
   rte_eth_dev* ethdev = nullptr;  // null once closed
   rte_ether_addr mac{};
   bool is_started = false;
+  bool has_queues = false;         // of hardware steering; a representor's are the driver's own
   rte_mempool* copy_to = nullptr;  // where its received packets go; null: it takes them as they are
 
   bool is_proxy() const { return index == kUplink; }

@@ -60,8 +60,14 @@ int info_get(rte_eth_dev* ethdev, rte_flow_port_info* port, rte_flow_queue_info*
   });
 }
 
+// Of a representor only so that it may start: transfer rules go to the proxy.
 int configure(rte_eth_dev* ethdev, const rte_flow_port_attr* attr, std::uint16_t count,
               const rte_flow_queue_attr* queues[], rte_flow_error* error) {
+  EthdevPort& port = ethdev_port(ethdev);
+  if (!port.is_proxy() && port.owner->steering() != Steering::kSoftware) {
+    port.has_queues = true;
+    return 0;
+  }
   return done(ethdev, error, [&](FlowQueues& all) { return all.configure(*attr, {queues, count}); });
 }
 

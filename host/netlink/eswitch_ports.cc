@@ -15,13 +15,19 @@ std::unexpected<Error> missing(const DevlinkDevice& device, const std::string& w
                           device.str(), what));
 }
 
+std::unexpected<Error> ambiguous(const DevlinkDevice& device, PortName one, PortName other) {
+  return fail(Code::kFailedPrecondition, "REPRESENTOR_AMBIGUOUS",
+              fmt::format("{} has {} and {}: which of them is the function cannot be told", device.str(), one,
+                          other));
+}
+
 bool is_of_uplink(const DevlinkPort& port) {
   return !port.is_function && port.ifindex != 0;
 }
 
+// Of this machine's, or, on a DPU, of the host's that it is in (controller 1).
 bool is_vf(const DevlinkPort& port, std::uint16_t vf) {
-  return port.is_function && port.name.kind == PortKind::kVf && port.name.controller == 0 &&
-         port.name.number == vf;
+  return port.is_function && port.name.kind == PortKind::kVf && port.name.number == vf;
 }
 
 // The port's name says which function it is; what its representor is called says nothing.
@@ -58,8 +64,11 @@ Task<EswitchPorts> ensure_ports(Devlink& devlink, Representors& representors, De
   const auto uplink = co_await representors.read(uplink_port->ifindex);
   if (!uplink) co_return pass(uplink);
   for (std::uint16_t vf = 0; vf < count; ++vf) {
-    const auto port = std::ranges::find_if(*ports, [vf](const DevlinkPort& one) { return is_vf(one, vf); });
+    const auto is_this = [vf](const DevlinkPort& one) { return is_vf(one, vf); };
+    const auto port = std::ranges::find_if(*ports, is_this);
     if (port == ports->end()) co_return missing(device, fmt::format("VF {}", vf));
+    const auto second = std::find_if(port + 1, ports->end(), is_this);
+    if (second != ports->end()) co_return ambiguous(device, port->name, second->name);
     auto ensured = co_await ensure_port(representors, *uplink, port->name);
     if (!ensured) co_return pass(ensured, fmt::format("VF {} of {}", vf, device.str()));
     found.functions.push_back(*std::move(ensured));

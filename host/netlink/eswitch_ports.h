@@ -28,7 +28,9 @@ struct EswitchPorts {
 
 // Of VFs 0 to `count` - 1. Changes no mode: that is maintenance (switchdev.h). Each representor is up with
 // the MTU of the uplink. Idempotent.
-//   NOT_FOUND  REPRESENTOR_UNKNOWN  in switchdev mode, and a VF or the uplink has no network device
+//   NOT_FOUND            REPRESENTOR_UNKNOWN    in switchdev mode, and a VF or the uplink has no network
+//   device FAILED_PRECONDITION  REPRESENTOR_AMBIGUOUS  two controllers (a DPU and its host) have a VF of this
+//   number
 // and errors of Devlink and Representors. LIFETIME: both outlive the call.
 Task<EswitchPorts> ensure_ports(Devlink& devlink, Representors& representors, DevlinkDevice device,
                                 std::uint16_t count);

@@ -22,6 +22,17 @@ bool is_representor(const std::string& port_name) {
   return port_name.contains("pf") && port_name.find("vf", port_name.find("pf")) != std::string::npos;
 }
 
+// Of Debian's packages; a DPDK of one's own has its drivers elsewhere.
+bool has_mlx5_driver(const fs::path& root) {
+  for (const fs::path& architecture : list_folder(root / "usr/lib")) {
+    for (const fs::path& version : list_folder(architecture / "dpdk")) {
+      for (const fs::path& driver : list_folder(version))
+        if (driver.filename().string().starts_with("librte_net_mlx5.so")) return true;
+    }
+  }
+  return false;
+}
+
 Finding virtual_functions(const fs::path& device) {
   const std::string name = device.filename().string();
   const auto total = read_count(device / "sriov_totalvfs");
@@ -83,6 +94,26 @@ std::vector<Finding> check_firmware(const Host& host) {
                      name)});
   }
   if (findings.empty()) return {{"firmware", Verdict::kNotApplicable, "no ConnectX or BlueField"}};
+  return findings;
+}
+
+std::vector<Finding> check_dpdk(const Host& host) {
+  std::vector<Finding> findings;
+  for (const fs::path& device : list_physical_functions(host.root)) {
+    if (!is_mlx5(device)) continue;
+    const std::string name = device.filename().string();
+    const bool has_verbs = !list_folder(device / "infiniband_verbs").empty();
+    findings.push_back({"dpdk", has_verbs ? Verdict::kGood : Verdict::kBad,
+                        fmt::format("{} has {} verbs device", name, has_verbs ? "a" : "no"),
+                        has_verbs ? "" : "apt-get install rdma-core; modprobe -a mlx5_ib ib_uverbs"});
+  }
+  if (findings.empty()) return {{"dpdk", Verdict::kNotApplicable, "no ConnectX or BlueField"}};
+  if (has_mlx5_driver(host.root)) {
+    findings.push_back({"dpdk", Verdict::kGood, "DPDK's driver for ConnectX is installed"});
+  } else {
+    findings.push_back({"dpdk", Verdict::kUnknown, "DPDK's driver for ConnectX is not where Debian has it",
+                        "apt-get install librte-net-mlx5-23, unless this DPDK is your own"});
+  }
   return findings;
 }
 

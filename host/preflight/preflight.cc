@@ -46,10 +46,18 @@ std::string verdict_name(Verdict verdict) {
 }
 
 std::vector<Finding> check_host(const Host& host) {
-  constexpr std::array kChecks = {
-      &check_iommu,    &check_sriov,     &check_vfio, &check_hugepages,    &check_switchdev,
-      &check_firmware, &check_isolation, &check_ats,  &check_representors, &check_foreign_managers,
-      &check_clock};
+  constexpr std::array kChecks = {&check_iommu,
+                                  &check_sriov,
+                                  &check_vfio,
+                                  &check_hugepages,
+                                  &check_switchdev,
+                                  &check_firmware,
+                                  &check_dpdk,
+                                  &check_isolation,
+                                  &check_ats,
+                                  &check_representors,
+                                  &check_foreign_managers,
+                                  &check_clock};
   std::vector<Finding> all;
   for (const auto check : kChecks) {
     for (Finding& finding : check(host)) all.push_back(std::move(finding));

@@ -45,6 +45,8 @@ std::vector<Finding> check_vfio(const Host& host);
 std::vector<Finding> check_hugepages(const Host& host);
 std::vector<Finding> check_switchdev(const Host& host);
 std::vector<Finding> check_firmware(const Host& host);
+// What opens a ConnectX's eSwitch: DPDK's driver for it, and the kernel's verbs, which that driver stands on.
+std::vector<Finding> check_dpdk(const Host& host);
 std::vector<Finding> check_isolation(const Host& host);  // ACS, IOMMU groups
 std::vector<Finding> check_ats(const Host& host);
 std::vector<Finding> check_representors(const Host& host);

@@ -1,7 +1,8 @@
-"""The guest of a scenario: a virtio driver that does not mind what its gateway says unasked."""
+"""The guest of a scenario: at whatever port, it does not mind what its gateway says unasked."""
 import time
 
 from kinds import GATEWAY_MAC
+from vf_port import VfPort
 from vhost_port import VhostPort
 
 ALL_NODES = bytes.fromhex("333300000001")
@@ -11,7 +12,9 @@ ROUTER_ADVERTISEMENT = 134
 PROBE = b"berth probe: "
 
 
-class Guest(VhostPort):
+class Unmoved:
+    """Put in front of a port."""
+
     def receive(self, timeout):
         """The next frame but for two kinds. Router advertisements to all nodes: the gateway sends one whenever
         what it has to say changes, and that may be before or after the guest connects. And what berthd proves
@@ -21,6 +24,14 @@ class Guest(VhostPort):
             if not is_announcement(frame) and PROBE not in frame:
                 return frame
         return None
+
+
+class Guest(Unmoved, VhostPort):
+    """A VM at a vhost-user socket."""
+
+
+class VfGuest(Unmoved, VfPort):
+    """Something that has a VF's network device, as a container would."""
 
 
 def is_announcement(frame):

@@ -1,5 +1,7 @@
 #!/usr/bin/python3
 """The conformance harness itself: what it must notice, it notices. No root, no network."""
+import os
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -24,7 +26,10 @@ from scapy.layers.inet6 import IPv6  # noqa: E402
 from scapy.layers.l2 import Dot1Q, Ether  # noqa: E402
 from scapy.layers.vxlan import VXLAN  # noqa: E402
 
+from trial import agent  # noqa: E402
 from trial.process import wait_until  # noqa: E402
+
+BERTHD = os.environ.get("BERTHD")
 
 WEB = {"mac": "02:00:00:00:01:05", "ipv4": "10.1.0.5", "ipv6": "2001:db8:1::5"}
 DB = {"mac": "02:00:00:00:01:06", "ipv4": "10.1.0.6", "ipv6": "2001:db8:1::6"}
@@ -220,16 +225,48 @@ class Backends(unittest.TestCase):
             (device / "virtfn0/net/eth1").mkdir(parents=True)
             driver.mkdir(parents=True)
             (device / "driver").symlink_to(driver)
+            for netdev, port in (("eth0", "pf0vf0"), ("eth9", "p0")):  # a representor comes first
+                (device / "net" / netdev).mkdir(parents=True)
+                (device / "net" / netdev / "phys_port_name").write_text(port + "\n")
+            (device / "net/without_name").mkdir()
+            (Path(folder) / "class/net/wire0").mkdir(parents=True)
+            (device / "infiniband_verbs").mkdir()
+            pages = Path(folder) / "kernel/mm/hugepages/hugepages-2048kB"
+            pages.mkdir(parents=True)
+            (pages / "free_hugepages").write_text("256\n")
 
-            def missing(pci, representors="0", vendor="0x15b3", mode="switchdev"):
+            def missing(pci, representors="0", vendor="0x15b3", mode="switchdev", wire="wire0"):
                 (device / "vendor").write_text(vendor + "\n")
-                return " ".join(mlx5.what_is_missing(pci, representors, Path(folder), lambda _: mode))
+                return " ".join(mlx5.what_is_missing(pci, representors, wire, Path(folder), lambda _: mode))
             self.assertEqual(missing("0000:3b:00.0"), "")
             self.assertIn("--pci", missing(None))
             self.assertIn("no such PCI device", missing("0000:3c:00.0"))
             self.assertIn("vendor 0x8086", missing("0000:3b:00.0", vendor="0x8086"))
             self.assertIn("not legacy", missing("0000:3b:00.0", mode="legacy"))
             self.assertIn("VF 1", missing("0000:3b:00.0", representors="0-1"))
+            self.assertIn("--representors from 0 on", missing("0000:3b:00.0", representors="1"))
+            self.assertIn("--wire", missing("0000:3b:00.0", wire=None))
+            self.assertIn("no network device wire1", missing("0000:3b:00.0", wire="wire1"))
+            self.assertEqual(mlx5.uplink_of("0000:3b:00.0", Path(folder)), "eth9")
+            self.assertEqual(mlx5.netdev_of_vf("0000:3b:00.0", 0, Path(folder)), "eth1")
+            (pages / "free_hugepages").write_text("255\n")
+            self.assertIn("512 MiB in hugepages, of which 510 are free", missing("0000:3b:00.0"))
+            (device / "infiniband_verbs").rmdir()
+            self.assertIn("verbs", missing("0000:3b:00.0"))
+            (device / "net/eth9/phys_port_name").unlink()
+            self.assertIn("for its wire", missing("0000:3b:00.0"))
+
+    @unittest.skipUnless(BERTHD, "BERTHD is not set: it names the program")
+    def test_berthd_takes_the_configuration_that_is_written_for_each_backend(self):
+        with tempfile.TemporaryDirectory() as folder:
+            config = Path(folder) / "berthd.toml"
+            for nic, change, code in [(None, ("", ""), 0), ("0000:3b:00.0", ("", ""), 0),
+                                      ("0000:3b:00.0", ("unmanaged", "vhost-user"), 2)]:
+                text = agent.berthd_config(folder, "eth0", "192.0.2.1", functions=4, nic=nic)
+                config.write_text(text.replace(*change))
+                checked = subprocess.run([BERTHD, "--config", config, "--check-config"], capture_output=True, text=True)
+                with self.subTest(nic=nic, change=change):
+                    self.assertEqual(checked.returncode, code, checked.stdout + checked.stderr)
 
 
 class Names(unittest.TestCase):

@@ -8,14 +8,14 @@ import time
 from collections import Counter
 
 import frames
-from guest import Guest
+from guest import Guest, VfGuest
 from network import Network, UnknownName
 from remembered import Remembered
 from scenario import per_second
 from streams import Streams
 from trial.agent import Agent
 from trial.process import TrialError, wait_until
-from trial.world import UPLINK, mac_of
+from trial.world import mac_of
 from wire import Wire
 
 JUDGED = ("admit", "inner-mac", "to-agent")  # the first rules that a sound frame meets
@@ -27,11 +27,12 @@ class Failed(Exception):
 
 
 class Stage:
-    def __init__(self, world, berthd, berthctl, certs_tool):
+    def __init__(self, world, berthd, berthctl, certs_tool, **eswitch):
+        """`eswitch`: what else Agent has to know of it."""
         self.world = world
-        self.agent = Agent(world, berthd, berthctl, certs_tool)
+        self.agent = Agent(world, berthd, berthctl, certs_tool, **eswitch)
         self.agent.wait_ready()
-        host_mac = mac_of(UPLINK, world.host)
+        host_mac = mac_of(world.uplink, world.host)
         self.wire = Wire(world, host_mac)
         world.at_end(self.wire.close)
         self.network = Network(host={"mac": host_mac, world.underlay: world.host_vtep},
@@ -110,7 +111,7 @@ class Stage:
         if done["state"] != "DONE":
             raise Failed(f"attaching {name}: {done}")
         self.attachments[name] = done["attachment"]
-        self.ports[name] = Guest(done["interfaces"][0]["port"]["socket"])
+        self.ports[name] = self._guest_at(done["interfaces"][0]["port"], mac)
         self._wait_for_routes()
 
     def do_detach(self, _, name):
@@ -212,6 +213,11 @@ class Stage:
         self._wait_for_value(read, (int(packets), int(bytes)), f"(packets, bytes) of {purpose} for {key}")
 
     # Helpers, from high level to low.
+
+    def _guest_at(self, port, mac):
+        if port["kind"] == "vhost-user":
+            return Guest(port["socket"])
+        return VfGuest(*self.world.give_vf(int(port["function"].removeprefix("vf")), mac))
 
     def _frame_maker(self, name, text):
         """A function from a payload to the frame of this text, sent by `name`."""

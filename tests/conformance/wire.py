@@ -18,13 +18,13 @@ class Wire:
         self._host_mac = bytes.fromhex(host_mac.replace(":", ""))
         self._socket = socket_in(world.peer, socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BYTES)
-        self._socket.bind(("eth0", ETH_P_ALL))
+        self._socket.bind((world.wire, ETH_P_ALL))
         # The peer's kernel has no VXLAN device here: a socket keeps it from answering "port unreachable".
         family = socket.AF_INET if world.underlay == "ipv4" else socket.AF_INET6
         self._port = socket_in(world.peer, family, socket.SOCK_DGRAM)
         self._port.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         self._port.bind((world.peer_vtep, 4789))
-        self.mac = mac_of("eth0", world.peer)
+        self.mac = mac_of(world.wire, world.peer)
 
     def close(self):
         self._socket.close()

@@ -22,7 +22,7 @@ SEES = {
     "dataplane": {"base"},
     "dataplane/remote": {"dataplane", "rpc", "proto", "base"},
     "agent": {"dataplane", "host", "base"},
-    "eswitchd": {"dataplane", "rpc", "base"},
+    "eswitchd": {"dataplane", "host", "rpc", "base"},
     "northbound": {"agent", "rpc", "proto", "base"},
     "southbound": {"agent", "rpc", "proto", "base"},
     "tools": EVERYTHING,

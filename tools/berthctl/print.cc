@@ -40,6 +40,7 @@ const char* kind_text(const v1::Operation& operation) {
 const char* kind_text(const v1::Port& port) {
   if (port.kind() == v1::Port::VHOST_USER) return "vhost-user";
   if (port.kind() == v1::Port::UNBACKED) return "unbacked";
+  if (port.kind() == v1::Port::UNMANAGED) return "unmanaged";
   return port.kind() == v1::Port::VFIO ? "vfio" : "unknown";
 }
 

@@ -4,7 +4,6 @@ import os
 import subprocess
 
 from .process import TrialError, run
-from .world import UPLINK
 
 TRUST_DOMAIN = "berth.test"
 
@@ -22,9 +21,7 @@ vtep = "{vtep}"
 
 [eswitch]
 {eswitch}
-functions = {functions}
-unbacked_functions = {unbacked}
-socket_dir = "{folder}/vhost"
+{ports}
 
 [log]
 level = "{level}"
@@ -50,9 +47,21 @@ device = "{uplink}"
 vtep = "{vtep}"
 
 [eswitch]
+{ports}
+"""
+
+SOFT_PORTS = """\
 functions = {functions}
 unbacked_functions = {unbacked}
 socket_dir = "{folder}/vhost"
+"""
+# A NIC in the place of the software eSwitch; the trial itself gives its VFs to whom it likes.
+NIC_PORTS = """\
+functions = {functions}
+pci = "{nic}"
+
+[host]
+functions = "unmanaged"
 """
 
 
@@ -65,12 +74,19 @@ class CallError(TrialError):
         self.text = text
 
 
+def berthd_config(folder, uplink, vtep, level="info", functions=4, unbacked=0, is_remote=False, nic=None):
+    """The text of berthd's file. `nic`: the address of the PF whose eSwitch it is."""
+    ports = (NIC_PORTS if nic else SOFT_PORTS).format(folder=folder, functions=functions, unbacked=unbacked, nic=nic)
+    return CONFIG.format(port=0, folder=folder, trust_domain=TRUST_DOMAIN, uplink=uplink, vtep=vtep, level=level,
+                         eswitch=(REMOTE if is_remote else EMBEDDED).format(folder=folder), ports=ports)
+
+
 class Agent:
     """With `eswitchd`, the eSwitch is in that program, and berthd has a memory: both may be killed and started.
     `state`: the folder of that memory, should it lie elsewhere, or berthd have one without eswitchd."""
 
     def __init__(self, world, berthd, berthctl, certs_tool, level="info", functions=4, eswitchd=None, more="",
-                 unbacked=0, state=None, audit_s=30):
+                 unbacked=0, state=None, audit_s=30, nic=None):
         self.world = world
         self.berthd = berthd
         self.berthctl = berthctl
@@ -79,10 +95,8 @@ class Agent:
         run(certs_tool, folder / "certs", "--trust-domain", TRUST_DOMAIN, "--foreign")
         (folder / "vhost").mkdir()
         self.config = folder / "berthd.toml"
-        eswitch = (REMOTE if eswitchd else EMBEDDED).format(folder=folder)
-        self.config.write_text(CONFIG.format(port=0, folder=folder, trust_domain=TRUST_DOMAIN, eswitch=eswitch,
-                                             uplink=UPLINK, vtep=world.host_vtep, level=level,
-                                             functions=functions, unbacked=unbacked))
+        self.config.write_text(berthd_config(folder, world.uplink, world.host_vtep, level, functions, unbacked,
+                                             bool(eswitchd), nic))
         with open(self.config, "a") as file:
             file.write(more)  # tables of a test's own
         self.functions = functions
@@ -99,8 +113,9 @@ class Agent:
 
     def start_holder(self):
         config = self.world.folder / "eswitchd.toml"
-        config.write_text(HOLDER_CONFIG.format(folder=self.world.folder, uplink=UPLINK, vtep=self.world.host_vtep,
-                                               functions=self.functions, unbacked=self.unbacked))
+        ports = SOFT_PORTS.format(folder=self.world.folder, functions=self.functions, unbacked=self.unbacked)
+        config.write_text(HOLDER_CONFIG.format(folder=self.world.folder, uplink=self.world.uplink,
+                                               vtep=self.world.host_vtep, ports=ports))
         self.holder = self.world.spawn("eswitchd", [self.eswitchd, "--config", config], netns=self.world.host)
         self.holder.wait_for(r"ready.* socket=")
 

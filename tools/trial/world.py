@@ -84,6 +84,7 @@ class World:
         self.folder = leftovers.ROOT / name
         self.host = f"berth-{name}-host"
         self.peer = f"berth-{name}-peer"
+        self.uplink, self.wire = UPLINK, "eth0"  # the devices at the two ends of the underlay
         self.outlives = outlives
         self.is_kept = False
         self._at_end = ExitStack()
@@ -140,13 +141,17 @@ class World:
     def _build(self):
         self.add_namespace("host")
         self.add_namespace("peer")
-        ip([f"link add {UPLINK} mtu {UNDERLAY_MTU} type veth "
-            f"peer name eth0 mtu {UNDERLAY_MTU} netns {self.peer}"], netns=self.host)
-        for device, netns, vtep in ((UPLINK, self.host, self.host_vtep), ("eth0", self.peer, self.peer_vtep)):
+        ip([f"link add {self.uplink} mtu {UNDERLAY_MTU} type veth "
+            f"peer name {self.wire} mtu {UNDERLAY_MTU} netns {self.peer}"], netns=self.host)
+        self.address_ends()
+        # A veth leaves checksums and segmentation to hardware it does not have.
+        for device, netns in ((self.uplink, self.host), (self.wire, self.peer)):
+            run("ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off", "gro", "off", netns=netns)
+
+    def address_ends(self):
+        """The tunnel ends' addresses, on devices that are where they belong; up."""
+        for device, netns, vtep in ((self.uplink, self.host, self.host_vtep), (self.wire, self.peer, self.peer_vtep)):
             if self.underlay == "ipv6":
                 allow_ipv6(device, netns)
-            ip([f"address add {vtep}/{self._vtep_prefix} dev {device}{' nodad' if self.underlay == 'ipv6' else ''}",
+            ip([f"address replace {vtep}/{self._vtep_prefix} dev {device}{' nodad' if self.underlay == 'ipv6' else ''}",
                 f"link set {device} up"], netns=netns)
-        # A veth leaves checksums and segmentation to hardware it does not have.
-        for device, netns in ((UPLINK, self.host), ("eth0", self.peer)):
-            run("ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off", "gro", "off", netns=netns)

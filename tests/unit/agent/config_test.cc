@@ -144,8 +144,61 @@ TEST(Config, NamesWhatIsWrongOfTheHost) {
   EXPECT_THAT(no_monitor.error().message, HasSubstr("qemu.monitor"));
 }
 
+// A ConnectX in the place of the software eSwitch.
+std::string with_nic(const std::string& host, const std::string& eswitch = "") {
+  return with(with_host(host), "socket_dir = \"/run/berth\"\n", "pci = \"0000:3b:00.0\"\n" + eswitch);
+}
+
+TEST(Config, ANicsFunctionsAreItsVfs) {
+  const auto config = parse_config(with_nic("functions = \"vf\"\n"), "t");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->eswitch.pci->str(), "0000:3b:00.0");
+  EXPECT_TRUE(config->eswitch.hugepages);
+  ASSERT_EQ(config->host.pfs.size(), 1U) << "without being told";
+  EXPECT_EQ(config->host.pfs[0], *config->eswitch.pci);
+  EXPECT_EQ(config->host.vfs, 2);
+  EXPECT_EQ(vf_pool(*config).place_of(1)->vf, 1);
+  EXPECT_TRUE(parse_config(with_nic("functions = \"vf\"\npfs = [\"0000:3b:00.0\"]\n"), "t"));
+}
+
+TEST(Config, SomebodyElseMayGiveANicsVfsToVms) {
+  const auto config = parse_config(with(kGood, "socket_dir = \"/run/berth\"\n",
+                                        "pci = \"0000:3b:00.0\"\n[host]\nfunctions = \"unmanaged\"\n"),
+                                   "t");
+  ASSERT_TRUE(config) << config.error().message << "; neither monitors nor a memory are needed";
+  EXPECT_TRUE(config->host.are_unmanaged());
+  EXPECT_TRUE(config->host.pfs.empty()) << "what is below them is not berthd's";
+}
+
+TEST(Config, NamesWhatANicAndTheSoftwareEswitchDoNotShare) {
+  const std::string vf = "functions = \"vf\"\n";
+  const std::vector<std::tuple<std::string, std::string, std::string>> faults = {
+      {vf, "socket_dir = \"/run/berth\"\n", "eswitch.socket_dir: is of the software eSwitch"},
+      {vf, "unbacked_functions = 1\n", "eswitch.unbacked_functions: are of the software eSwitch"},
+      {vf, "hugepages = false\n", "eswitch.hugepages: must be true"},
+      {"", "", "host.functions: must be \"vf\" or \"unmanaged\" with a NIC"},
+      {"functions = \"vhost-user\"\n", "", "host.functions: must be \"vf\" or \"unmanaged\" with a NIC"},
+      {vf + "pfs = [\"0000:3b:00.0\", \"0000:5e:00.0\"]\n", "", "host.pfs: an eSwitch is of one PF"},
+      {vf + "pfs = [\"0000:5e:00.0\"]\n", "", "host.pfs: an eSwitch is of one PF: 0000:3b:00.0"},
+      {vf + "vfs = 8\n", "", "host.vfs: the VFs of 0000:3b:00.0"},
+      {vf + "provider = \"virtnet\"\n", "", "host.provider: must be \"pool\" with a NIC"}};
+  for (const auto& [host, eswitch, why] : faults) {
+    const auto config = parse_config(with_nic(host, eswitch), "test.toml");
+    ASSERT_FALSE(config) << why;
+    EXPECT_THAT(config.error().message, HasSubstr(why));
+  }
+  EXPECT_THAT(parse_config(with_host("functions = \"unmanaged\"\n"), "t").error().message,
+              HasSubstr("host.functions: can be \"unmanaged\" with a NIC"));
+  EXPECT_THAT(parse_config(with(with_nic(vf), "0000:3b:00.0", "3b:00.0"), "t").error().message,
+              HasSubstr("eswitch.pci: '3b:00.0' is not a PCI address"));
+  EXPECT_THAT(parse_config(with(with_nic(vf), "functions = 2", "functions = 32"), "t").error().message,
+              HasSubstr("eswitch.functions: must be a number from 1 to 31"));
+  EXPECT_TRUE(parse_config(with(with_nic(vf), "functions = 2", "functions = 31"), "t"));
+}
+
 TEST(Config, TheExamplesAreGood) {
-  for (const char* name : {"berthd.toml", "berthd-remote.toml", "berthd-vf.toml"}) {
+  for (const char* name :
+       {"berthd.toml", "berthd-remote.toml", "berthd-vf.toml", "berthd-connectx.toml", "berthd-dpu.toml"}) {
     const auto config = load_config(std::filesystem::path(BERTH_EXAMPLES) / name);
     EXPECT_TRUE(config) << config.error().message;
   }

@@ -47,8 +47,8 @@ class SlowPathTest : public ::testing::Test {
       const auto port = number == 0 ? EswitchPort::uplink() : EswitchPort::function(number - 1U);
       ports.push_back({.port = port, .ethdev_port_id = net.ethdev(number)});
     }
-    auto started =
-        SlowPath::start(ports, {.frames = {.per_second = 1'000'000, .burst = 1'000'000}, .errors = {}});
+    auto started = SlowPath::start(ports, MtuOf::kPort,
+                                   {.frames = {.per_second = 1'000'000, .burst = 1'000'000}, .errors = {}});
     ASSERT_TRUE(started) << started.error().message;
     slow_path = *std::move(started);
   }

@@ -44,5 +44,24 @@ TEST(EswitchdConfig, NamesTheKeyThatIsWrong) {
   }
 }
 
+TEST(EswitchdConfig, TheEswitchMayBeANics) {
+  const std::string good = kGood;
+  const auto with_pci = good.substr(0, good.find("socket_dir")) + "pci = \"0000:3b:00.0\"\n";
+  const auto config = parse_config(with_pci + "steering = \"hws\"\n", "test.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->eswitch.pci->str(), "0000:3b:00.0");
+  EXPECT_TRUE(config->eswitch.hugepages) << "a NIC's driver needs them";
+  EXPECT_EQ(config->eswitch.steering, "hws");
+  EXPECT_THAT(parse_config(good + "pci = \"0000:3b:00.0\"\n", "test.toml").error().message,
+              HasSubstr("eswitch.socket_dir"));
+}
+
+TEST(EswitchdConfig, TheExamplesAreGood) {
+  for (const char* name : {"berth-eswitchd.toml", "berth-eswitchd-connectx.toml"}) {
+    const auto config = load_config(std::filesystem::path(BERTH_EXAMPLES) / name);
+    EXPECT_TRUE(config) << config.error().message;
+  }
+}
+
 }  // namespace
 }  // namespace berth::eswitchd

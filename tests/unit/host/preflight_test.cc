@@ -137,6 +137,18 @@ TEST(Preflight, FirmwareIsSaidToBeUnknown) {
               Each(finding(Verdict::kUnknown, "28.39.1002", "mlxconfig -d 0000:19:00.0 query")));
 }
 
+TEST(Preflight, WhatOpensAConnectXsEswitch) {
+  Case host;
+  EXPECT_THAT(check_dpdk(host.host), Each(finding(Verdict::kNotApplicable, "no ConnectX")));
+  host.make_sriov("4");
+  EXPECT_THAT(check_dpdk(host.host),
+              AllOf(Contains(finding(Verdict::kBad, "0000:19:00.0 has no verbs", "modprobe -a mlx5_ib")),
+                    Contains(finding(Verdict::kUnknown, "not where Debian has it", "librte-net-mlx5"))));
+  std::filesystem::create_directories(host.tree.device("0000:19:00.0") / "infiniband_verbs/uverbs0");
+  host.write("usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_net_mlx5.so.23", "");
+  EXPECT_THAT(check_dpdk(host.host), AllOf(SizeIs(2), Each(Field(&Finding::verdict, Verdict::kGood))));
+}
+
 TEST(Preflight, Isolation) {
   EXPECT_THAT(check_isolation(Case("hgx").host), Each(finding(Verdict::kGood, "on at every port")));
   EXPECT_THAT(check_isolation(Case("desktop").host), Contains(finding(Verdict::kUnknown, "ports", "root")));

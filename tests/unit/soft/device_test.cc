@@ -82,6 +82,8 @@ TEST_F(DeviceTest, RepresentorsNameTheirProxyAndTakeNoRules) {
   rte_eth_dev_info proxy_info{};
   ASSERT_EQ(rte_eth_dev_info_get(proxy, &proxy_info), 0);
   EXPECT_EQ(info.switch_info.domain_id, proxy_info.switch_info.domain_id);
+  EXPECT_EQ(info.switch_info.port_id, 0U) << "its representor id";
+  EXPECT_EQ(proxy_info.switch_info.port_id, UINT16_MAX) << "the uplink is nobody's representor";
 }
 
 // Rules name the first of them RTE_MAX_ETHPORTS.

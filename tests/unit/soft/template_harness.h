@@ -28,6 +28,8 @@ class TemplateTest : public ::testing::Test {
     const rte_flow_queue_attr queue{.size = kQueueSize};
     const rte_flow_queue_attr* queues[] = {&queue, &queue};
     EXPECT_EQ(rte_flow_configure(proxy(), &attr, 2, queues, &error), 0) << error.message;
+    for (const PortIndex function : {PortIndex{1}, PortIndex{2}})
+      EXPECT_EQ(rte_flow_configure(net.ethdev(function), &attr, 2, queues, &error), 0) << error.message;
     net.start_ports();
   }
 

@@ -151,6 +151,22 @@ TEST_F(TemplateTest, CountersNeedADeclaredPool) {
   EXPECT_THAT(error.message, HasSubstr("counters pool not initialized"));
 }
 
+// As mlx5 does since it matches by representor: "port must be configured for HWS".
+TEST(TemplatePorts, ARepresentorWithoutQueuesDoesNotStart) {
+  SwitchHarness net(1);
+  net.stop_ports();
+  const rte_flow_port_attr attr{
+      .nb_counters = 1, .nb_aging_objects = 0, .nb_meters = 0, .nb_conn_tracks = 0, .flags = 0};
+  const rte_flow_queue_attr queue{.size = kQueueSize};
+  const rte_flow_queue_attr* queues[] = {&queue};
+  rte_flow_error error{};
+  ASSERT_EQ(rte_flow_configure(net.ethdev(0), &attr, 1, queues, &error), 0) << error.message;
+  ASSERT_EQ(rte_eth_dev_start(net.ethdev(0)), 0);
+  EXPECT_EQ(rte_eth_dev_start(net.ethdev(1)), -EINVAL);
+  ASSERT_EQ(rte_flow_configure(net.ethdev(1), &attr, 1, queues, &error), 0) << error.message;
+  EXPECT_EQ(rte_eth_dev_start(net.ethdev(1)), 0);
+}
+
 TEST_F(TemplateTest, StoppingThePortEmptiesItsTables) {
   table_of(flow(kMapping), 1);
   ASSERT_NE(enqueue(flow(kMapping)), nullptr);

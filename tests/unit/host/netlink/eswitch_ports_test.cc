@@ -97,6 +97,17 @@ TEST_F(EswitchPortsTest, AVfWithoutOneIsNamed) {
   EXPECT_THAT(ports.error().message, HasSubstr("pci/0000:3b:00.0 is in switchdev mode, and VF 2 has no"));
 }
 
+// On a DPU the functions are its host's.
+TEST_F(EswitchPortsTest, VfsOfAnotherControllerAreFoundUnlessThereAreTwoOfANumber) {
+  kernel.at(6).controller = 1;
+  kernel.at(6).port = "c1pf0vf0";
+  const auto ports = ensure(1);
+  ASSERT_TRUE(ports) << ports.error().message;
+  EXPECT_EQ(ports->functions[0].representor.name, "eth1");
+  kernel.at(5).vf = 0;
+  EXPECT_EQ(ensure(1).error().reason, "REPRESENTOR_AMBIGUOUS");
+}
+
 TEST_F(EswitchPortsTest, ALegacyNicHasNoneAndIsLeftAlone) {
   kernel.mode = DEVLINK_ESWITCH_MODE_LEGACY;
   const auto legacy = ensure(2);

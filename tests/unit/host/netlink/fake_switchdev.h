@@ -31,6 +31,7 @@ struct FakeSwitchdev {
     std::string port;            // phys_port_name
     std::uint8_t nic = 1;        // phys_switch_id
     std::optional<int> vf = {};  // not set: the uplink
+    std::uint32_t controller = 0;
     std::uint32_t mtu = 1500;
     bool is_up = false;
     int master = 0;
@@ -96,9 +97,12 @@ struct FakeSwitchdev {
     nla_put_string(message.get(), DEVLINK_ATTR_DEV_NAME, one.nic == 1 ? "0000:3b:00.0" : "0000:5e:00.0");
     nla_put_u32(message.get(), DEVLINK_ATTR_PORT_INDEX, static_cast<std::uint32_t>(one.ifindex));
     nla_put_u32(message.get(), DEVLINK_ATTR_PORT_NETDEV_IFINDEX, static_cast<std::uint32_t>(one.ifindex));
+    nla_put_string(message.get(), DEVLINK_ATTR_PORT_NETDEV_NAME, one.name.c_str());
     nla_put_u16(message.get(), DEVLINK_ATTR_PORT_FLAVOUR,
                 one.vf ? DEVLINK_PORT_FLAVOUR_PCI_VF : DEVLINK_PORT_FLAVOUR_PHYSICAL);
     if (one.vf) {
+      if (one.controller != 0)
+        nla_put_u32(message.get(), DEVLINK_ATTR_PORT_CONTROLLER_NUMBER, one.controller);
       nla_put_u16(message.get(), DEVLINK_ATTR_PORT_PCI_PF_NUMBER, 0);
       nla_put_u16(message.get(), DEVLINK_ATTR_PORT_PCI_VF_NUMBER, static_cast<std::uint16_t>(*one.vf));
     }

@@ -1,8 +1,8 @@
-#include "host/pci_address.h"
+#include "base/pci_address.h"
 
 #include <gtest/gtest.h>
 
-namespace berth::host {
+namespace berth {
 namespace {
 
 TEST(PciAddress, ReadsWhatItPrints) {
@@ -25,4 +25,4 @@ TEST(PciAddress, RefusesWhatIsNoAddress) {
 }
 
 }  // namespace
-}  // namespace berth::host
+}  // namespace berth

@@ -1,8 +1,8 @@
-#include "host/pci_address.h"
+#include "base/pci_address.h"
 
 #include <charconv>
 
-namespace berth::host {
+namespace berth {
 namespace {
 
 // Reads a hexadecimal number of at least `digits` digits, ended by `separator` (0: by the end of the text).
@@ -40,4 +40,4 @@ std::string PciAddress::str() const {
   return fmt::format("{:04x}:{:02x}:{:02x}.{:x}", domain, bus, device, function);
 }
 
-}  // namespace berth::host
+}  // namespace berth
