@@ -44,13 +44,15 @@ struct Remains {
   std::map<std::uint16_t, VmId> plugged;
   std::set<std::uint16_t> bound;
   std::set<std::uint16_t> dirty;
+  std::map<std::uint16_t, std::uint64_t> rates;
   std::vector<agent::Operation> told;
   std::set<OperationId> answer_lost;
   std::map<RequestId, OperationId> answered;  // what the northbound API has said
 
   bool is_like(const Remains& other) const {
     return disk == other.disk && rules == other.rules && plugged == other.plugged && bound == other.bound &&
-           dirty == other.dirty && told.size() == other.told.size() && answered == other.answered;
+           dirty == other.dirty && rates == other.rates && told.size() == other.told.size() &&
+           answered == other.answered;
   }
 };
 
@@ -66,6 +68,7 @@ class CrashWorld {
     driver.plugged = remains.plugged;
     driver.bound = remains.bound;
     driver.dirty = remains.dirty;
+    driver.rates = remains.rates;
     vmaas.told = remains.told;
     vmaas.answer_lost = remains.answer_lost;
   }
@@ -130,6 +133,16 @@ class CrashWorld {
     const auto id = RequestId::trusted(request);
     return follow(id, run(agent->detach({id, attachment})).value());
   }
+  agent::Operation update(const agent::UpdateIntent& intent) {
+    return follow(intent.request, run(agent->update(intent)).value());
+  }
+  // Asks, and thinks better of it.
+  agent::Operation update_and_withdraw(const agent::UpdateIntent& intent) {
+    const auto accepted = run(agent->update(intent)).value();
+    answered.emplace(intent.request, accepted.id);
+    (void)run(agent->cancel(accepted.id)).value();
+    return follow(intent.request, accepted);
+  }
   void settle() {
     run_while([&] { return agent->untold() != 0; });
   }
@@ -140,6 +153,7 @@ class CrashWorld {
                  .plugged = driver.plugged,
                  .bound = driver.bound,
                  .dirty = driver.dirty,
+                 .rates = driver.rates,
                  .told = vmaas.told,
                  .answer_lost = vmaas.answer_lost,
                  .answered = answered};
