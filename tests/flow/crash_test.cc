@@ -251,6 +251,23 @@ TEST_P(Killed, TwiceItIsTheSame) {
   }
 }
 
+// What CancelOperation has answered holds for the next process, too.
+TEST(KilledUpdate, OneThatIsWithdrawnIsTakenBackByTheNextProcess) {
+  CrashWorld world(before());
+  world.start();
+  const Operation attached = attach_vm_2(world);
+  world.eswitch.before_apply = [] { return sleep_for(std::chrono::hours(1)); };
+  const auto intent = change_of(attached, "join", 1'000'000, kWeb);
+  const auto accepted = world.run(world.agent->update(intent));
+  ASSERT_TRUE(accepted);
+  EXPECT_FALSE(world.run(world.agent->cancel(accepted->id))->done);
+  CrashWorld next(world.remains());
+  next.start();
+  const auto ended = next.run(next.agent->operations().wait(accepted->id));
+  EXPECT_EQ(ended->error.value_or(Error()).reason, "WITHDRAWN");
+  EXPECT_TRUE(ended->result->interfaces[0].intent.policy_groups.empty());
+}
+
 INSTANTIATE_TEST_SUITE_P(CrashMatrix, Killed, ::testing::ValuesIn(scenarios()),
                          [](const auto& scenario) { return scenario.param.name; });
 
