@@ -19,6 +19,7 @@ struct Entry {
 constexpr std::array kTable = {
     //                                                          vmaas  controller  operator
     Entry{"berth.northbound.v1.Attachments/AttachVm", /*        */ true, false, false},
+    Entry{"berth.northbound.v1.Attachments/UpdateAttachment", /**/ true, false, false},
     Entry{"berth.northbound.v1.Attachments/DetachVm", /*        */ true, false, false},
     Entry{"berth.northbound.v1.Attachments/GetAttachment", /*   */ true, false, true},
     Entry{"berth.northbound.v1.Attachments/ListAttachments", /* */ true, false, true},

@@ -69,20 +69,6 @@ Result<void> check_addresses(const InterfaceIntent& intent, std::size_t number) 
   return {};
 }
 
-Result<void> check_groups(const InterfaceIntent& intent, std::size_t number) {
-  const auto& groups = intent.policy_groups;
-  if (groups.size() > dataplane::kMaxPolicyGroupsPerSet) {
-    return fail_field(field(number, "policy_groups"), "TOO_MANY_POLICY_GROUPS",
-                      fmt::format("{} exceed {}", groups.size(), dataplane::kMaxPolicyGroupsPerSet));
-  }
-  for (auto group = groups.begin(); group != groups.end(); ++group) {
-    if (std::find(groups.begin(), group, *group) != group)
-      return fail_field(field(number, "policy_groups"), "POLICY_GROUP_TWICE",
-                        fmt::format("{} is in the list twice", *group));
-  }
-  return {};
-}
-
 // Against the interfaces before it.
 Result<void> check_siblings(const std::vector<InterfaceIntent>& interfaces, std::size_t number) {
   const InterfaceIntent& one = interfaces[number];
@@ -111,7 +97,8 @@ Result<AttachIntent> check_intent(AttachIntent intent, const UnderlayLimits& und
   for (std::size_t i = 0; i < intent.interfaces.size(); ++i) {
     if (auto checked = check_addresses(intent.interfaces[i], i); !checked) return pass(checked);
     if (auto checked = check_siblings(intent.interfaces, i); !checked) return pass(checked);
-    if (auto checked = check_groups(intent.interfaces[i], i); !checked) return pass(checked);
+    const auto grouped = check_policy_groups(intent.interfaces[i].policy_groups, field(i, "policy_groups"));
+    if (!grouped) return pass(grouped);
     const auto mtu = fit_mtu(intent.interfaces[i], i, underlay);
     if (!mtu) return pass(mtu);
     intent.interfaces[i].mtu_bytes = *mtu;
@@ -150,12 +137,24 @@ Result<void> check_devices(const AttachIntent& intent, std::span<const Attachmen
   return {};
 }
 
-std::optional<dataplane::PolicyGroupId> find_missing_group(const InterfaceIntent& interface,
+Result<void> check_policy_groups(std::span<const dataplane::PolicyGroupId> groups, const std::string& field) {
+  if (groups.size() > dataplane::kMaxPolicyGroupsPerSet) {
+    return fail_field(field, "TOO_MANY_POLICY_GROUPS",
+                      fmt::format("{} exceed {}", groups.size(), dataplane::kMaxPolicyGroupsPerSet));
+  }
+  for (auto group = groups.begin(); group != groups.end(); ++group) {
+    if (std::find(groups.begin(), group, *group) != group)
+      return fail_field(field, "POLICY_GROUP_TWICE", fmt::format("{} is in the list twice", *group));
+  }
+  return {};
+}
+
+std::optional<dataplane::PolicyGroupId> find_missing_group(std::span<const dataplane::PolicyGroupId> groups,
                                                            const dataplane::Vpc& vpc) {
-  const auto missing = std::ranges::find_if(
-      interface.policy_groups,
-      [&](const dataplane::PolicyGroupId& group) { return find_policy_group(vpc, group) == nullptr; });
-  if (missing == interface.policy_groups.end()) return std::nullopt;
+  const auto missing = std::ranges::find_if(groups, [&](const dataplane::PolicyGroupId& group) {
+    return find_policy_group(vpc, group) == nullptr;
+  });
+  if (missing == groups.end()) return std::nullopt;
   return *missing;
 }
 
@@ -231,7 +230,10 @@ std::vector<dataplane::ResourceError> check_push(const dataplane::VpcSet& vpcs,
                          fmt::format("VM {} is attached to it on this host", attachment.vm), "VPC_IN_USE"}});
         continue;
       }
-      if (const auto group = find_missing_group(intent, *vpc->second)) {
+      auto group = find_missing_group(intent.policy_groups, *vpc->second);
+      if (!group && interface.other)
+        group = find_missing_group(interface.other->policy_groups, *vpc->second);  // it is being updated
+      if (group) {
         found.push_back(
             {fmt::format("{}/policy_group/{}", name, *group),
              Error{Code::kFailedPrecondition, fmt::format("VM {} is in it on this host", attachment.vm),

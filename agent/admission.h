@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 
 namespace berth::agent {
 
@@ -40,8 +41,10 @@ Result<AttachIntent> check_intent(AttachIntent intent, const UnderlayLimits& und
 Result<void> check_devices(const AttachIntent& intent, std::span<const Attachment> all,
                            const host::HostDevices* host_devices);
 
-// A policy group that the interface names and its VPC does not have.
-std::optional<dataplane::PolicyGroupId> find_missing_group(const InterfaceIntent& interface,
+// INVALID_ARGUMENT (POLICY_GROUP_TWICE, TOO_MANY_POLICY_GROUPS) of that field.
+Result<void> check_policy_groups(std::span<const dataplane::PolicyGroupId> groups, const std::string& field);
+// One that the VPC does not have.
+std::optional<dataplane::PolicyGroupId> find_missing_group(std::span<const dataplane::PolicyGroupId> groups,
                                                            const dataplane::Vpc& vpc);
 // What interfaces shall be near: NOT_FOUND (PCI_DEVICE_UNKNOWN), FAILED_PRECONDITION (IS_A_BRIDGE).
 Result<void> check_near(const AttachIntent& intent, const host::HostDevices* host_devices);

@@ -4,6 +4,7 @@
 #include "agent/attach_workflow.h"
 #include "agent/detach_workflow.h"
 #include "agent/run_owned.h"
+#include "agent/update_workflow.h"
 
 #include <algorithm>
 #include <utility>
@@ -108,11 +109,7 @@ Task<Operation> Agent::attach(AttachIntent intent) {
     tasks_.spawn(fmt::format("attach {}", intent.vm), run_owned(std::move(workflow)));
     co_return accepted;
   }
-  // While it waited for its VPC, a retry of the same request may have been accepted.
-  const auto meanwhile = co_await operations_.find_request(intent.request, asked);
-  if (!meanwhile) co_return pass(meanwhile);
-  if (*meanwhile) co_return **meanwhile;
-  co_return accepted;
+  co_return co_await retry_of(intent.request, asked, accepted);
 }
 
 Task<Operation> Agent::detach(DetachIntent intent) {
@@ -126,17 +123,46 @@ Task<Operation> Agent::detach(DetachIntent intent) {
   co_return accepted;
 }
 
+Task<Operation> Agent::update(UpdateIntent intent) {
+  const std::string asked = fingerprint(intent);
+  const auto earlier = co_await operations_.find_request(intent.request, asked);
+  if (!earlier) co_return pass(earlier);
+  if (*earlier) co_return **earlier;
+  auto workflow = std::make_unique<UpdateWorkflow>(services_, intent);
+  auto accepted = co_await workflow->accept();
+  if (accepted) {
+    tasks_.spawn(fmt::format("update {}", intent.attachment), run_owned(std::move(workflow)));
+    co_return accepted;
+  }
+  co_return co_await retry_of(intent.request, asked, accepted);
+}
+
+// What an intent that was refused is to be answered: while it waited for its VPC, a retry of the same request
+// may have been accepted.
+Task<Operation> Agent::retry_of(RequestId request, std::string asked, Result<Operation> refused) {
+  const auto meanwhile = co_await operations_.find_request(std::move(request), std::move(asked));
+  if (!meanwhile) co_return pass(meanwhile);
+  if (*meanwhile) co_return **meanwhile;
+  co_return refused;
+}
+
 Task<Attachment> Agent::check(AttachIntent intent) {
   AttachWorkflow workflow(services_, std::move(intent));
+  co_return co_await workflow.check();
+}
+
+Task<Attachment> Agent::check(UpdateIntent intent) {
+  UpdateWorkflow workflow(services_, std::move(intent));
   co_return co_await workflow.check();
 }
 
 Task<Operation> Agent::cancel(OperationId id) {
   const auto known = co_await operations_.find(id);
   if (!known || known->done) co_return known;
-  if (known->kind != OperationKind::kAttach)
+  if (known->kind == OperationKind::kDetach)
     co_return fail(Code::kFailedPrecondition, "NOT_CANCELLABLE", fmt::format("{} detaches: wait for it", id));
-  const auto withdrawn = co_await withdraw_attach(services_, id);
+  auto withdraw = known->kind == OperationKind::kUpdate ? withdraw_update : withdraw_attach;
+  const auto withdrawn = co_await withdraw(services_, id);
   if (!withdrawn) co_return pass(withdrawn, fmt::format("cancel {}", id));
   co_return co_await operations_.find(id);
 }

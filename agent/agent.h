@@ -78,8 +78,10 @@ class Agent {
   Task<Operation> attach(AttachIntent intent);
   // The same, by request.
   Task<Operation> detach(DetachIntent intent);
+  Task<Operation> update(UpdateIntent intent);
   // What attach() would refuse now; otherwise the attachment as it would be, without an id. Nothing changes.
   Task<Attachment> check(AttachIntent intent);
+  Task<Attachment> check(UpdateIntent intent);
   // NOT_FOUND (OPERATION_UNKNOWN), FAILED_PRECONDITION (NOT_CANCELLABLE), UNAVAILABLE (STATE_UNWRITABLE).
   Task<Operation> cancel(OperationId operation);
   Capacity capacity() const;
@@ -120,6 +122,7 @@ class Agent {
   }
 
  private:
+  Task<Operation> retry_of(RequestId request, std::string asked, Result<Operation> refused);
   Task<std::vector<dataplane::ResourceError>> run_push(VpcPush push);
   // Every fault that can be seen without touching anything.
   std::vector<dataplane::ResourceError> check(const VpcPush& push, const std::set<VpcId>& changed) const;
@@ -129,6 +132,7 @@ class Agent {
   Result<void> take_back(const Attachment& attachment, Interface& interface);
   Task<void> check_strangers(bool is_empty);
   void resume(const SavedAttachment& saved);
+  Task<void> give_up_updates(const SavedState& saved);
 
   dataplane::Eswitch& eswitch_;
   AttachmentStore attachments_;

@@ -3,6 +3,7 @@
 #include "agent/attach_workflow.h"
 #include "agent/detach_workflow.h"
 #include "agent/run_owned.h"
+#include "agent/update_workflow.h"
 #include "base/log.h"
 
 #include <algorithm>
@@ -46,6 +47,8 @@ Task<Adoption> Agent::start(SavedState saved) {
   }
   auto adopted = co_await reconciler_.resync();
   if (!adopted) co_return pass(adopted, "program the eSwitch");
+  const auto given_up = co_await give_up_updates(saved);
+  if (!given_up) co_return pass(given_up);
   const auto tried = co_await restore_after_reboot(saved);
   if (!tried) co_return pass(tried);
   for (const SavedAttachment& attachment : saved.attachments) resume(attachment);
@@ -111,6 +114,18 @@ Task<void> Agent::restore_after_reboot(const SavedState& saved) {
   co_return Result<void>();
 }
 
+// What was being updated when the host was rebooted is restored as it was. Its row says so before anybody
+// writes another one.
+Task<void> Agent::give_up_updates(const SavedState& saved) {
+  for (const SavedAttachment& one : saved.attachments) {
+    if (one.attachment.state != AttachmentState::kRestoring || !one.attachment.update) continue;
+    UpdateWorkflow update(services_, one);
+    const auto given_up = co_await update.give_up();
+    if (!given_up) co_return given_up;
+  }
+  co_return Result<void>();
+}
+
 // The function of a former process's attachment, as it is now.
 Result<void> Agent::take_back(const Attachment& attachment, Interface& interface) {
   host::Function& function = interface.function;
@@ -143,9 +158,13 @@ void Agent::resume(const SavedAttachment& saved) {
                    run_owned(std::make_unique<DetachWorkflow>(services_, saved)));
       break;
     case AttachmentState::kAttached:
+      if (!saved.attachment.update) break;  // nothing to finish
+      tasks_.spawn(fmt::format("update {}", id),
+                   run_owned(std::make_unique<UpdateWorkflow>(services_, saved)));
+      break;
     case AttachmentState::kQuarantined:
     case AttachmentState::kRestoring:
-      break;  // nothing to finish; lift_quarantines() and keep_restoring() see to the latter
+      break;  // lift_quarantines() and keep_restoring() see to these
   }
 }
 

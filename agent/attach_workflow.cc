@@ -6,6 +6,7 @@
 #include "agent/device_steps.h"
 #include "agent/function_choice.h"
 #include "agent/interface_steps.h"
+#include "agent/known_vpcs.h"
 #include "agent/prober.h"
 #include "agent/random_id.h"
 #include "base/log.h"
@@ -144,7 +145,8 @@ Task<StepOutcome> AttachWorkflow::admit() {
 }
 
 Task<StepOutcome> AttachWorkflow::resolve() {
-  const auto known = co_await wait_for_vpcs();
+  const auto known =
+      co_await wait_until_known(services_.vpcs, intent_.interfaces, begun_ + services_.vpc_wait);
   if (!known) co_return pass(known);
   // No await from here on: what is checked is still true when it is reserved.
   if (services_.operations.is_known(intent_.request))
@@ -172,7 +174,8 @@ Task<StepOutcome> AttachWorkflow::resolve() {
 Task<Attachment> AttachWorkflow::check() {
   const auto admitted = co_await admit();
   if (!admitted) co_return pass(admitted, name_);
-  const auto known = co_await wait_for_vpcs();
+  const auto known =
+      co_await wait_until_known(services_.vpcs, intent_.interfaces, begun_ + services_.vpc_wait);
   if (!known) co_return pass(known, name_);
   const auto allocated = allocate();
   if (!allocated) co_return pass(allocated, name_);
@@ -185,34 +188,6 @@ Task<Attachment> AttachWorkflow::check() {
   Attachment would_be{.vm = intent_.vm, .devices = intent_.devices};
   for (const InterfaceIntent& one : intent_.interfaces) would_be.interfaces.push_back({.intent = one});
   co_return would_be;
-}
-
-// For as long as this attach may wait altogether: controller and VMaaS do not know of each other.
-Task<void> AttachWorkflow::wait_for_vpcs() {
-  const auto give_up = begun_ + services_.vpc_wait;
-  for (auto known = check_known(); !known; known = check_known()) {
-    const auto left = give_up - std::chrono::steady_clock::now();
-    const auto woken = co_await with_deadline(left, services_.vpcs.changed().wait());
-    if (woken || check_known()) continue;
-    if (woken.error().code != Code::kDeadlineExceeded) co_return pass(woken);
-    co_return known;
-  }
-  co_return Result<void>();
-}
-
-Result<void> AttachWorkflow::check_known() const {
-  if (!services_.vpcs.is_synced())
-    return fail(Code::kUnavailable, "VPCS_NOT_SYNCED", "no controller has told this host its VPCs yet");
-  for (const InterfaceIntent& one : intent_.interfaces) {
-    const dataplane::Vpc* vpc = services_.vpcs.find(one.vpc);
-    if (vpc == nullptr)
-      return fail(Code::kNotFound, "VPC_UNKNOWN", fmt::format("VPC {} is not known on this host", one.vpc));
-    if (const auto group = find_missing_group(one, *vpc)) {
-      return fail(Code::kNotFound, "POLICY_GROUP_UNKNOWN",
-                  fmt::format("VPC {} has no policy group {} on this host", one.vpc, *group));
-    }
-  }
-  return {};
 }
 
 // They are the attachment's when it is in the tables, and nobody's before that.

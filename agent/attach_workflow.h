@@ -56,8 +56,6 @@ class AttachWorkflow {
   Task<StepOutcome> set_gate(Gate gate, std::string detail);
   NewOperation begun() const;
   SavedAttachment row();
-  Task<void> wait_for_vpcs();
-  Result<void> check_known() const;
   Result<void> allocate();
   Result<void> check_fit() const;
   Result<EswitchBudget::Reservation> reserve_rules();

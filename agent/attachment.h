@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace berth::agent {
@@ -68,11 +69,20 @@ enum class Gate : std::uint8_t {
   kOpen,    // the VPC's pipeline
 };
 
+// What an update may change of an interface.
+struct InterfaceValues {
+  dataplane::Rates rates = {};
+  std::vector<dataplane::PolicyGroupId> policy_groups = {};
+  std::uint32_t policy_set = 0;  // as of an Interface
+};
+
 // An interface as it is: what it shall be, and the function that it is on.
 struct Interface {
   InterfaceIntent intent;
   host::Function function;
   std::uint32_t policy_set = 0;  // the number of its dataplane::PolicySet; AttachmentStore gives it
+  // While it is updated: what it shall be or, once that is kept, what it was.
+  std::optional<InterfaceValues> other = {};
 };
 
 inline dataplane::EswitchPort port_of(const Interface& interface) {
@@ -80,11 +90,25 @@ inline dataplane::EswitchPort port_of(const Interface& interface) {
 }
 
 // With its groups in the order of a set's.
-inline dataplane::PolicySet policy_set_of(const Interface& interface) {
-  dataplane::PolicySet set{.number = interface.policy_set, .groups = interface.intent.policy_groups};
-  std::ranges::sort(set.groups);
-  return set;
+inline dataplane::PolicySet policy_set_of(std::uint32_t number,
+                                          std::vector<dataplane::PolicyGroupId> groups) {
+  std::ranges::sort(groups);
+  return {.number = number, .groups = std::move(groups)};
 }
+
+// How far an update has come, and with it the rules.
+enum class UpdateStage : std::uint8_t {
+  kAccepted,  // it is as it was
+  kStaged,    // it is as it was, and the policy sets of the other values stand beside
+  kMoved,     // packets go by the other values, and the policy sets of what it was are still there
+  kKept,      // what was the other values is what it is, on the disk, too: there is no way back
+};
+
+struct Update {
+  UpdateStage stage = UpdateStage::kAccepted;
+  bool is_unwanted = false;      // the VMaaS has withdrawn it: it will be taken back
+  bool may_be_withdrawn = true;  // neither being kept nor being taken back
+};
 
 struct Attachment {
   AttachmentId id;
@@ -102,7 +126,14 @@ struct Attachment {
   // At the last attempt, of a quarantined one: what could not be proven; of one that is being restored: why
   // it is not attached again.
   std::optional<Error> fault = {};
+  // Of one that is attached and being changed. Its interfaces' intents are those of before, until it is kept.
+  std::optional<Update> update = {};
 };
+
+// An interface's intent with other values in it.
+InterfaceIntent with_values(InterfaceIntent intent, const InterfaceValues& values);
+// The other values become what the interfaces are, and the reverse.
+void keep_values(Attachment& attachment);
 
 // For messages: the VPCs that it is in, each once: "blue, green".
 std::string vpcs_of(const std::vector<InterfaceIntent>& interfaces);

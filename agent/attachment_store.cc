@@ -28,8 +28,8 @@ void AttachmentStore::insert(Attachment attachment) {
   (void)inserted;
   Attachment& added = place->second;
   for (Interface& interface : added.interfaces) {
-    join_policy_set(added, interface);
     const PortOwner owner{&added, &interface};
+    interface.policy_set = join_policy_set(owner, interface.intent, interface.policy_set);
     by_port_.emplace(port_of(interface), owner);
     Claims& claims = claims_[interface.intent.vpc];
     claims.vms.emplace(added.vm, owner);
@@ -43,7 +43,8 @@ void AttachmentStore::erase(const AttachmentId& id) {
   if (gone == nullptr) return;
   for (const Interface& interface : gone->interfaces) {
     by_port_.erase(port_of(interface));
-    leave_policy_set(interface);
+    leave_policy_set(interface, interface.policy_set);
+    if (interface.other) leave_policy_set(interface, interface.other->policy_set);
     const auto claims = claims_.find(interface.intent.vpc);
     erase_entry(claims->second.vms, gone->vm, interface);
     for (const IpAddress& ip : interface.intent.ips) erase_entry(claims->second.ips, ip, interface);
@@ -59,23 +60,44 @@ AttachmentStore::Groups AttachmentStore::groups_of(const InterfaceIntent& intent
   return {intent.vpc, std::move(groups)};
 }
 
-void AttachmentStore::join_policy_set(const Attachment& attachment, Interface& interface) {
-  if (interface.intent.policy_groups.empty()) return;
-  if (interface.policy_set == 0) interface.policy_set = find_policy_set(interface.intent);
-  if (interface.policy_set == 0) {
-    interface.policy_set = 1;
-    for (auto next = policy_sets_.begin(); next != policy_sets_.end() && next->first == interface.policy_set;
-         ++next)
-      ++interface.policy_set;
+void AttachmentStore::join_other_sets(const AttachmentId& id) {
+  Attachment& attachment = *find(id);
+  for (Interface& one : attachment.interfaces) {
+    if (!one.other) continue;
+    const InterfaceIntent intent = with_values(one.intent, *one.other);
+    one.other->policy_set = find_policy_set(intent);
+    if (one.other->policy_set == one.policy_set && one.policy_set != 0) continue;  // it is in it
+    one.other->policy_set = join_policy_set({&attachment, &one}, intent, one.other->policy_set);
   }
-  SharedSet& set = policy_sets_[interface.policy_set];
-  set.groups = groups_of(interface.intent);
-  set.owners.push_back({&attachment, &interface});
-  policy_set_numbers_.emplace(set.groups, interface.policy_set);
 }
 
-void AttachmentStore::leave_policy_set(const Interface& interface) {
-  const auto set = policy_sets_.find(interface.policy_set);
+void AttachmentStore::end_update(const AttachmentId& id) {
+  Attachment& attachment = *find(id);
+  attachment.update.reset();
+  for (Interface& one : attachment.interfaces) {
+    if (one.other && one.other->policy_set != one.policy_set) leave_policy_set(one, one.other->policy_set);
+    one.other.reset();
+  }
+}
+
+std::uint32_t AttachmentStore::join_policy_set(const PortOwner& owner, const InterfaceIntent& intent,
+                                               std::uint32_t number) {
+  if (intent.policy_groups.empty()) return 0;
+  if (number == 0) number = find_policy_set(intent);
+  if (number == 0) {
+    number = 1;
+    for (auto next = policy_sets_.begin(); next != policy_sets_.end() && next->first == number; ++next)
+      ++number;
+  }
+  SharedSet& set = policy_sets_[number];
+  set.groups = groups_of(intent);
+  set.owners.push_back(owner);
+  policy_set_numbers_.emplace(set.groups, number);
+  return number;
+}
+
+void AttachmentStore::leave_policy_set(const Interface& interface, std::uint32_t number) {
+  const auto set = policy_sets_.find(number);
   if (set == policy_sets_.end()) return;
   std::erase_if(set->second.owners, [&](const PortOwner& owner) { return owner.interface == &interface; });
   if (!set->second.owners.empty()) return;

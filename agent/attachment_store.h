@@ -26,13 +26,18 @@ class AttachmentStore {
   void insert(Attachment attachment);
   void erase(const AttachmentId& id);
 
+  // The same for its interfaces' other values (Interface::other), whose sets have no numbers yet.
+  void join_other_sets(const AttachmentId& id);
+  // The other values go, whichever they are.
+  void end_update(const AttachmentId& id);
+
   // nullptr when there is none. LIFETIME: until the attachment is erased.
   Attachment* find(const AttachmentId& id);
   const Attachment* find(const AttachmentId& id) const;
   // NOT_FOUND (ATTACHMENT_UNKNOWN).
   Result<Attachment> get(const AttachmentId& id) const;
   std::optional<PortOwner> find_port(dataplane::EswitchPort port) const;
-  // Interfaces with this policy set.
+  // Interfaces with this policy set, by their other values, too.
   std::vector<PortOwner> list_with_policy_set(std::uint32_t number) const;
   // The number that an interface like this one would share; 0: none yet, or it has no groups.
   std::uint32_t find_policy_set(const InterfaceIntent& intent) const;
@@ -69,11 +74,12 @@ class AttachmentStore {
     std::vector<PortOwner> owners;
   };
   static Groups groups_of(const InterfaceIntent& intent);
-  void join_policy_set(const Attachment& attachment, Interface& interface);
-  void leave_policy_set(const Interface& interface);
+  // Returns the number: `number` if it is one.
+  std::uint32_t join_policy_set(const PortOwner& owner, const InterfaceIntent& intent, std::uint32_t number);
+  void leave_policy_set(const Interface& interface, std::uint32_t number);
 
-  // LIFETIME: the pointers are into attachments_, whose nodes stay where they are. Ids, intents and the
-  // functions' numbers do not change while they are here.
+  // LIFETIME: the pointers are into attachments_, whose nodes stay where they are. Ids, addresses and
+  // the functions' numbers do not change while they are here.
   std::map<AttachmentId, Attachment> attachments_;
   std::map<dataplane::EswitchPort, PortOwner> by_port_;
   std::map<VpcId, Claims> claims_;

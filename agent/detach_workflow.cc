@@ -47,7 +47,7 @@ Task<Operation> DetachWorkflow::accept(DetachIntent intent) {
   const bool is_settled = before == AttachmentState::kAttached || before == AttachmentState::kRestoring;
   if (!is_settled || known->has_operation) {  // an attach that is done has ended when the disk knows
     co_return fail(Code::kFailedPrecondition, "ATTACHMENT_BUSY",
-                   fmt::format("{} is being attached or detached", id_));
+                   fmt::format("{} is being attached, updated or detached", id_));
   }
   if (const std::string etag = etag_of(*known); !intent.etag.empty() && intent.etag != etag)
     co_return fail(Code::kAborted, "ETAG_MISMATCH", fmt::format("{} is at {} now", id_, etag));

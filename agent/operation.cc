@@ -22,4 +22,15 @@ std::string fingerprint(const AttachmentId& detached) {
   return fmt::format("detach {}", detached);
 }
 
+std::string fingerprint(const UpdateIntent& intent) {
+  std::string text = fmt::format("update {}", intent.attachment);
+  for (const InterfaceChange& one : intent.interfaces) {
+    text += fmt::format(" interface {} {}", one.vpc, one.mac);
+    if (one.rate_from_vm) text += fmt::format(" from-vm {}", *one.rate_from_vm);
+    if (one.rate_to_vm) text += fmt::format(" to-vm {}", *one.rate_to_vm);
+    if (one.policy_groups) text += fmt::format(" groups {}", fmt::join(*one.policy_groups, ","));
+  }
+  return text;
+}
+
 }  // namespace berth::agent

@@ -1,7 +1,7 @@
-// A long-running operation: one attach or detach, with the time of every step.
+// A long-running operation: one attach, detach or update, with the time of every step.
 #pragma once
 
-#include "agent/attachment.h"
+#include "agent/update.h"
 #include "base/error.h"
 #include "base/ids.h"
 
@@ -13,7 +13,7 @@
 
 namespace berth::agent {
 
-enum class OperationKind : std::uint8_t { kAttach, kDetach };
+enum class OperationKind : std::uint8_t { kAttach, kDetach, kUpdate };
 
 enum class StepStatus : std::uint8_t { kDone, kNotApplicable, kFailed };
 
@@ -44,5 +44,6 @@ struct Operation {
 // What a request asks for, apart from its id: two requests with one id must agree on it.
 std::string fingerprint(const AttachIntent& intent);
 std::string fingerprint(const AttachmentId& detached);
+std::string fingerprint(const UpdateIntent& intent);
 
 }  // namespace berth::agent

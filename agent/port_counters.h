@@ -8,8 +8,8 @@
 
 namespace berth::agent {
 
-// Of the rules that the eSwitch holds for the port now: a rule that goes (a neighbour on this host left, a
-// policy changed) takes its count along.
+// Of the rules that the eSwitch holds for the port now: a rule that goes (a neighbour on this host
+// left) takes its count along, one that is replaced goes on.
 struct PortCounters {
   std::uint64_t from_vm_packets = 0;
   std::uint64_t from_vm_bytes = 0;

@@ -33,6 +33,20 @@ Result<void> take_outcome(std::map<RuleKey, Rule>& device, const dataplane::Rule
   return {};
 }
 
+// `what` is for the message.
+Result<void> compare(const std::map<RuleKey, Rule>& expected, const std::map<RuleKey, Rule>& found,
+                     const std::string& what) {
+  for (const auto& [key, rule] : expected) {
+    const auto entry = found.find(key);
+    if (entry == found.end() || entry->second.actions != rule.actions) {
+      return fail(Code::kDataLoss, "RULES_DIFFER",
+                  fmt::format("{}: the eSwitch does not hold {}", what,
+                              format_rule_body(rule, dataplane::berth_numbering)));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Reconciler::Reconciler(asio::any_io_executor executor, dataplane::Eswitch& eswitch,
@@ -298,6 +312,24 @@ Task<std::size_t> Reconciler::verify(Attachment attachment) {
   co_return count;
 }
 
+Task<std::size_t> Reconciler::verify_other_sets(Attachment attachment) {
+  const auto lock = co_await mutex_.lock();
+  if (!lock) co_return pass(lock);
+  Rules expected;
+  for (const Scope& scope : other_set_scopes_of(attachment)) {
+    for (const Rule& rule : wanted_rules(scope)) expected.emplace(rule.key, rule);
+  }
+  if (expected.empty()) co_return std::size_t{0};
+  std::vector<RuleKey> keys;
+  for (const auto& [key, rule] : expected) keys.push_back(key);
+  const auto read = co_await eswitch_.read_rules(std::move(keys));
+  if (!read) co_return pass(read);
+  Rules found;
+  for (const dataplane::HeldRule& held : *read) found.emplace(held.rule.key, held.rule);
+  if (const auto same = compare(expected, found, "a policy set"); !same) co_return pass(same);
+  co_return expected.size();
+}
+
 Task<std::size_t> Reconciler::verify_locked(dataplane::EswitchPort port) {
   Rules expected;  // before the next await: nobody else changes it, the mutex is ours
   for (const Scope& scope : scopes_of_port(port)) expected.insert(held_[scope].begin(), held_[scope].end());
@@ -305,14 +337,7 @@ Task<std::size_t> Reconciler::verify_locked(dataplane::EswitchPort port) {
   const auto read = co_await eswitch_.read_rules(port);
   if (!read) co_return pass(read);
   for (const dataplane::HeldRule& held : *read) found.emplace(held.rule.key, held.rule);
-  for (const auto& [key, rule] : expected) {
-    const auto entry = found.find(key);
-    if (entry == found.end() || entry->second.actions != rule.actions) {
-      co_return fail(Code::kDataLoss, "RULES_DIFFER",
-                     fmt::format("{}: the eSwitch does not hold {}", port,
-                                 format_rule_body(rule, dataplane::berth_numbering)));
-    }
-  }
+  if (const auto same = compare(expected, found, fmt::format("{}", port)); !same) co_return pass(same);
   const auto states = co_await eswitch_.read_slow_path(port);
   if (!states) co_return pass(states);
   const auto answers = check_answers(*states, port);

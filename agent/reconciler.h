@@ -73,15 +73,26 @@ class Reconciler {
   Task<std::vector<std::string>> find_answer_drift();
   Task<void> repair_answers();
 
+  // Reads the rules of the policy sets of its other values back. Returns their number. DATA_LOSS
+  // (RULES_DIFFER).
+  Task<std::size_t> verify_other_sets(Attachment attachment);
+
   // Everything that the gate of this attachment decides.
   std::vector<Scope> scopes_of(const Attachment& attachment) const;
   // Everything that a change of this VPC, of one that it peers with, or of the underlay may touch.
   std::vector<Scope> scopes_of_vpc(const VpcId& vpc) const;
 
+  // Of an attachment that is being updated: what leads its packets, and the policy sets of the other values.
+  static std::vector<Scope> port_scopes_of(const Attachment& attachment);
+  static std::vector<Scope> other_set_scopes_of(const Attachment& attachment);
+
   // What is held takes, as far as is known, and what this interface would add; its policy set's rules only
   // when no interface has it yet.
   dataplane::TableUse held_use() const;
   dataplane::TableUse use_of(const InterfaceIntent& intent) const;
+  // What an interface's other values need beside those that it has: a policy set that no interface has yet,
+  // and meters of other rates.
+  dataplane::TableUse use_beside(const Interface& interface, const InterfaceValues& other) const;
 
   const dataplane::Underlay& underlay() const { return underlay_; }
   void set_next_hops(std::map<IpAddress, MacAddress> next_hops) {

@@ -2,6 +2,8 @@
 #include "agent/reconciler.h"
 #include "dataplane/pipeline.h"
 
+#include <optional>
+
 namespace berth::agent {
 
 using dataplane::LocalEndpoint;
@@ -14,7 +16,30 @@ LocalEndpoint endpoint_of(const Interface& interface) {
           .ips = interface.intent.ips,
           .mac = interface.intent.mac,
           .rates = interface.intent.rates,
-          .policy = policy_set_of(interface)};
+          .policy = policy_set_of(interface.policy_set, interface.intent.policy_groups)};
+}
+
+bool is_at(const PortOwner& owner, UpdateStage stage) {
+  return owner.attachment->update && owner.attachment->update->stage == stage;
+}
+
+// By what its packets go now.
+LocalEndpoint endpoint_of(const PortOwner& owner) {
+  LocalEndpoint self = endpoint_of(*owner.interface);
+  const auto& other = owner.interface->other;
+  if (!other || !is_at(owner, UpdateStage::kMoved)) return self;
+  self.rates = other->rates;
+  self.policy = policy_set_of(other->policy_set, other->policy_groups);
+  return self;
+}
+
+// The set of this number, if the owner wants it to be held.
+std::optional<dataplane::PolicySet> wanted_set(const PortOwner& owner, std::uint32_t number) {
+  const Interface& one = *owner.interface;
+  if (one.policy_set == number) return policy_set_of(number, one.intent.policy_groups);
+  const bool has_both = is_at(owner, UpdateStage::kStaged) || is_at(owner, UpdateStage::kMoved);
+  if (!has_both || !one.other || one.other->policy_set != number) return std::nullopt;
+  return policy_set_of(number, one.other->policy_groups);
 }
 
 }  // namespace
@@ -29,6 +54,27 @@ std::vector<Scope> Reconciler::scopes_of_interface(const Interface& interface) {
   std::vector<Scope> scopes = scopes_of_port(port_of(interface));
   if (interface.policy_set != 0)
     scopes.push_back({.kind = Scope::Kind::kPolicySet, .policy_set = interface.policy_set});
+  if (interface.other && interface.other->policy_set != 0)
+    scopes.push_back({.kind = Scope::Kind::kPolicySet, .policy_set = interface.other->policy_set});
+  return scopes;
+}
+
+std::vector<Scope> Reconciler::port_scopes_of(const Attachment& attachment) {
+  std::vector<Scope> scopes;
+  for (const Interface& one : attachment.interfaces) {
+    if (!one.other) continue;
+    scopes.push_back({.kind = Scope::Kind::kPort, .port = port_of(one)});
+    scopes.push_back({.kind = Scope::Kind::kDelivery, .port = port_of(one)});
+  }
+  return scopes;
+}
+
+std::vector<Scope> Reconciler::other_set_scopes_of(const Attachment& attachment) {
+  std::vector<Scope> scopes;
+  for (const Interface& one : attachment.interfaces) {
+    if (one.other && one.other->policy_set != 0)
+      scopes.push_back({.kind = Scope::Kind::kPolicySet, .policy_set = one.other->policy_set});
+  }
   return scopes;
 }
 
@@ -104,7 +150,7 @@ std::vector<Rule> Reconciler::wanted_rules(const Scope& scope) const {
 
   const dataplane::Vpc* vpc = vpcs_.find_staged(owner->interface->intent.vpc);
   if (owner->attachment->gate != Gate::kOpen || vpc == nullptr) return {};
-  const LocalEndpoint self = endpoint_of(*owner->interface);
+  const LocalEndpoint self = endpoint_of(*owner);
   if (scope.kind == Scope::Kind::kPort) return dataplane::compile_port(*vpc, self);
   return dataplane::compile_delivery(*vpc, peers_of(*vpc, vpcs_.staged()), self);
 }
@@ -113,8 +159,9 @@ std::vector<Rule> Reconciler::wanted_rules(const Scope& scope) const {
 std::vector<Rule> Reconciler::wanted_policy_set(std::uint32_t number) const {
   for (const PortOwner& owner : attachments_.list_with_policy_set(number)) {
     const dataplane::Vpc* vpc = vpcs_.find_staged(owner.interface->intent.vpc);
-    if (owner.attachment->gate != Gate::kOpen || vpc == nullptr) continue;
-    return dataplane::compile_policy_set(*vpc, policy_set_of(*owner.interface));
+    const auto set = wanted_set(owner, number);
+    if (owner.attachment->gate != Gate::kOpen || vpc == nullptr || !set) continue;
+    return dataplane::compile_policy_set(*vpc, *set);
   }
   return {};
 }
@@ -136,13 +183,29 @@ dataplane::TableUse Reconciler::use_of(const InterfaceIntent& intent) const {
   return sum.use();
 }
 
+dataplane::TableUse Reconciler::use_beside(const Interface& interface, const InterfaceValues& other) const {
+  dataplane::TableUseSum sum;
+  const dataplane::Vpc* vpc = vpcs_.find_staged(interface.intent.vpc);
+  const bool is_new_set =
+      !other.policy_groups.empty() && attachments_.find_policy_set(with_values(interface.intent, other)) == 0;
+  if (is_new_set && vpc != nullptr) {
+    for (const Rule& rule : dataplane::compile_policy_set(*vpc, policy_set_of(1, other.policy_groups)))
+      sum.add(rule);
+  }
+  dataplane::TableUse use = sum.use();
+  const dataplane::Rates& now = interface.intent.rates;
+  if (other.rates.from_vm != 0 && other.rates.from_vm != now.from_vm) ++use.meters;
+  if (other.rates.to_vm != 0 && other.rates.to_vm != now.to_vm) ++use.meters;
+  return use;
+}
+
 std::optional<dataplane::PortAnswers> Reconciler::wanted_answers(dataplane::EswitchPort port) const {
   const auto owner = attachments_.find_port(port);
   if (!owner || owner->attachment->gate != Gate::kOpen) return std::nullopt;
   const InterfaceIntent& intent = owner->interface->intent;
   const dataplane::Vpc* vpc = vpcs_.find_staged(intent.vpc);
   if (vpc == nullptr) return std::nullopt;
-  return dataplane::compile_answers(*vpc, endpoint_of(*owner->interface), intent.mtu_bytes);
+  return dataplane::compile_answers(*vpc, endpoint_of(*owner), intent.mtu_bytes);
 }
 
 }  // namespace berth::agent

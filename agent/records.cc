@@ -12,8 +12,10 @@ namespace berth::agent {
 namespace {
 
 // First in every record: other numbers are other formats.
-constexpr std::uint8_t kFormat = 3;
-constexpr std::uint8_t kFormatOfSchema4 = 2;  // is read, too
+constexpr std::uint8_t kFormat = 4;
+// Are read, too.
+constexpr std::uint8_t kFormatOfSchema5 = 3;
+constexpr std::uint8_t kFormatOfSchema4 = 2;
 
 // Every error code fits a byte.
 constexpr auto kLastCode = Code::kHardwareRejected;
@@ -117,9 +119,50 @@ void read_second_part(BlobReader& reader, Interface& interface) {
   interface.intent.near = reader.optional<host::PciAddress>([&] { return read_address(reader); });
 }
 
+void write_values(BlobWriter& writer, const InterfaceValues& values) {
+  writer.number(values.rates.from_vm);
+  writer.number(values.rates.to_vm);
+  writer.list(values.policy_groups, [&](const dataplane::PolicyGroupId& group) { writer.text(group.str()); });
+}
+
+// Policy sets of other values have their numbers in one process only: the next one stages them anew.
+InterfaceValues read_values(BlobReader& reader) {
+  InterfaceValues values;
+  values.rates.from_vm = reader.number<std::uint64_t>();
+  values.rates.to_vm = reader.number<std::uint64_t>();
+  values.policy_groups =
+      reader.list<dataplane::PolicyGroupId>([&] { return read_id<dataplane::PolicyGroupId>(reader); });
+  return values;
+}
+
+// An update that is half-way. What an update that was kept has replaced, nobody needs.
+void write_third_part(BlobWriter& writer, const Attachment& attachment) {
+  writer.number(static_cast<std::uint8_t>(attachment.update ? 1 : 0));
+  if (!attachment.update) return;
+  const bool is_kept = attachment.update->stage == UpdateStage::kKept;
+  writer.number(static_cast<std::uint8_t>(is_kept ? 1 : 0));
+  writer.number(static_cast<std::uint8_t>(attachment.update->is_unwanted ? 1 : 0));
+  for (const Interface& one : attachment.interfaces) {
+    writer.optional(is_kept ? std::nullopt : one.other,
+                    [&](const InterfaceValues& values) { write_values(writer, values); });
+  }
+}
+
+void read_third_part(BlobReader& reader, Attachment& attachment) {
+  if (reader.number<std::uint8_t>() == 0) return;
+  const bool is_kept = reader.number<std::uint8_t>() != 0;
+  const bool is_unwanted = reader.number<std::uint8_t>() != 0;
+  attachment.update = Update{.stage = is_kept ? UpdateStage::kKept : UpdateStage::kAccepted,
+                             .is_unwanted = is_unwanted,
+                             .may_be_withdrawn = !is_kept};
+  for (Interface& one : attachment.interfaces)
+    one.other = reader.optional<InterfaceValues>([&] { return read_values(reader); });
+}
+
 void write_attachment(BlobWriter& writer, const Attachment& attachment) {
   write_first_part(writer, attachment);
   write_second_part(writer, attachment);
+  write_third_part(writer, attachment);
 }
 
 Attachment read_attachment(BlobReader& reader, std::uint8_t format) {
@@ -136,6 +179,7 @@ Attachment read_attachment(BlobReader& reader, std::uint8_t format) {
   attachment.fault = reader.optional<Error>([&] { return read_error(reader); });
   if (format == kFormatOfSchema4) return attachment;
   for (Interface& one : attachment.interfaces) read_second_part(reader, one);
+  if (format != kFormatOfSchema5) read_third_part(reader, attachment);
   return attachment;
 }
 
@@ -157,7 +201,7 @@ StepRecord read_step(BlobReader& reader) {
 
 std::uint8_t read_format(BlobReader& reader) {
   const auto format = reader.number<std::uint8_t>();
-  if (format != kFormat && format != kFormatOfSchema4) reader.fail();
+  if (format < kFormatOfSchema4 || format > kFormat) reader.fail();
   return format;
 }
 
@@ -226,7 +270,7 @@ Result<FinishedOperation> parse_operation_record(std::string_view bytes) {
   FinishedOperation finished;
   Operation& operation = finished.operation;
   operation.id = read_id<OperationId>(reader);
-  operation.kind = reader.choice(OperationKind::kDetach);
+  operation.kind = reader.choice(OperationKind::kUpdate);
   operation.request = read_id<RequestId>(reader);
   operation.attachment = read_id<AttachmentId>(reader);
   operation.traceparent = reader.text();

@@ -30,8 +30,8 @@ std::string etag_of(const Attachment& attachment);
 
 std::string format_record(const SavedAttachment& saved);
 std::string format_record(const FinishedOperation& finished);
-// DATA_LOSS (STATE_CORRUPT) when the bytes are not what format_record() makes, or made of schema 4. What an
-// operation's revision is, the row says.
+// DATA_LOSS (STATE_CORRUPT) when the bytes are not what format_record() makes, or made of schemas 4 and 5.
+// What an operation's revision is, the row says.
 Result<SavedAttachment> parse_attachment_record(std::string_view bytes);
 Result<FinishedOperation> parse_operation_record(std::string_view bytes);
 

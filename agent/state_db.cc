@@ -16,8 +16,10 @@
 namespace berth::agent {
 namespace {
 
-constexpr int kSchema = 5;
-// A file of this schema has rows of an older format, too: they are read as they are (records.h, vpc_blob.h).
+constexpr int kSchema = 6;
+// Files of these schemas have rows of an older format, too: they are read as they are (records.h,
+// vpc_blob.h).
+constexpr int kSchemaWithoutUpdates = 5;
 constexpr int kSchemaWithoutGroups = 4;
 constexpr int kSchemaWithoutBoot = 3;
 // What schema 4 has not. The later of two rows was freed later.
@@ -140,6 +142,7 @@ Result<void> StateDb::Impl::prepare() {
     return database.execute(
         fmt::format("BEGIN IMMEDIATE; PRAGMA user_version = {}; {} COMMIT", kSchema, tables));
   };
+  if (*schema == kSchemaWithoutUpdates) return make("");
   if (*schema == kSchemaWithoutGroups) return make(kFreedTable);
   if (*schema == kSchemaWithoutBoot) return make(std::string(kBootTable) + kFreedTable);
   if (*schema != 0) {

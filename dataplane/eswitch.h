@@ -25,8 +25,8 @@ struct AddRule {
 struct RemoveRule {
   RuleKey key;
 };
-// What frames of inject() have moved: from now on read_rules() says so much less of this rule, as long as it
-// is held with these actions. Nothing for one that is not held, or does not count.
+// What frames of inject() have moved: from now on read_rules() says so much less of this rule, as long as one
+// of this key is held. Nothing for one that is not held, or does not count.
 struct DiscountRule {
   RuleKey key;
   std::uint64_t packets = 0;
@@ -36,7 +36,7 @@ using RuleChange = std::variant<AddRule, RemoveRule, DiscountRule>;
 
 struct HeldRule {
   Rule rule;
-  // Since the rule was added; 0 for rules that do not count.
+  // Since a rule of this key is held; 0 where it does not count.
   std::uint64_t packets = 0;
   std::uint64_t bytes = 0;
 };

@@ -62,6 +62,9 @@ class FunctionDriver {
   // Proves that nothing of the last owner is left; an error sends the function into quarantine.
   virtual Task<StepOutcome> reset(Function function) = 0;
 
+  // Of an attached function, which its VM may be using: another rate, and nothing else. Idempotent.
+  virtual Task<StepOutcome> set_rate(PrepareArgs args) = 0;
+
   // Of an attached function: what on the host is not as the steps of the attach have left it, a line each.
   // Nothing is changed. A VM that does not run has lost nothing.
   virtual Task<std::vector<std::string>> find_drift(PrepareArgs args, VmId vm) = 0;

@@ -12,6 +12,9 @@ Task<StepOutcome> not_ours() {
 Task<StepOutcome> UnmanagedDriver::prepare(PrepareArgs) {
   return not_ours();
 }
+Task<StepOutcome> UnmanagedDriver::set_rate(PrepareArgs) {
+  return not_ours();
+}
 Task<StepOutcome> UnmanagedDriver::expose(PrepareArgs) {
   return not_ours();
 }

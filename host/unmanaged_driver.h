@@ -15,6 +15,7 @@ class UnmanagedDriver : public FunctionDriver {
  public:
   std::string_view kind() const override { return "unmanaged"; }
   Task<StepOutcome> prepare(PrepareArgs args) override;
+  Task<StepOutcome> set_rate(PrepareArgs args) override;
   Task<StepOutcome> expose(PrepareArgs args) override;
   Task<StepOutcome> bind(Function function) override;
   Task<StepOutcome> plug(Function function, VmId vm) override;

@@ -99,6 +99,16 @@ Task<StepOutcome> VfDriver::reset(Function function) {
   co_return outcome;
 }
 
+// The MAC stays out of it: a driver in the VM would lose its link over that.
+Task<StepOutcome> VfDriver::set_rate(PrepareArgs args) {
+  if (!attributes_) co_return not_applicable(fmt::format("provider {} sets no rate", provider_.kind()));
+  const auto rate = settings_of(args).rate;
+  const auto set = co_await ensure_settings(args.function.index, {.rate = rate});
+  if (!set) co_return pass(set, fmt::format("vf{}", args.function.index));
+  co_return StepOutcome{.detail =
+                            rate->max_mbits == 0 ? "no limit" : fmt::format("{} Mbit/s", rate->max_mbits)};
+}
+
 Task<std::vector<std::string>> VfDriver::find_drift(PrepareArgs args, VmId vm) {
   const auto address = co_await provider_.find(args.function);
   if (!address) co_return pass(address);

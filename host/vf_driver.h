@@ -36,6 +36,7 @@ class VfDriver : public FunctionDriver {
   Task<StepOutcome> unplug(Function function, VmId vm) override;
   Task<StepOutcome> unbind(Function function) override;
   Task<StepOutcome> reset(Function function) override;
+  Task<StepOutcome> set_rate(PrepareArgs args) override;
   Task<std::vector<std::string>> find_drift(PrepareArgs args, VmId vm) override;
   Task<void> repair(PrepareArgs args, VmId vm) override;
 

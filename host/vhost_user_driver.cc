@@ -85,6 +85,11 @@ Task<void> VhostUserDriver::wait_until_alone(Function function) {
   }
 }
 
+// The eSwitch's meter is the whole limit.
+Task<StepOutcome> VhostUserDriver::set_rate(PrepareArgs) {
+  return not_applicable();
+}
+
 // Whose socket has a client, has its port; who does not connect may be a VM that does not run.
 Task<std::vector<std::string>> VhostUserDriver::find_drift(PrepareArgs args, VmId vm) {
   std::vector<std::string> lines;

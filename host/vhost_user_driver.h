@@ -33,6 +33,7 @@ class VhostUserDriver : public FunctionDriver {
   Task<StepOutcome> unbind(Function function) override;
   // FAILED_PRECONDITION (GUEST_STILL_CONNECTED) when the guest has not let go in time.
   Task<StepOutcome> reset(Function function) override;
+  Task<StepOutcome> set_rate(PrepareArgs args) override;
   Task<std::vector<std::string>> find_drift(PrepareArgs args, VmId vm) override;
   Task<void> repair(PrepareArgs args, VmId vm) override;
 

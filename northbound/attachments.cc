@@ -15,13 +15,14 @@ namespace berth::northbound {
 namespace {
 
 // What would become of an intent that was only asked about.
-v1::Operation validated(const agent::Attachment& would_be) {
+v1::Operation validated(v1::Operation::Kind kind, const agent::Attachment& would_be) {
   v1::Operation operation;
-  operation.set_kind(v1::Operation::ATTACH);
+  operation.set_kind(kind);
   operation.set_done(true);
   v1::Attachment& attachment = *operation.mutable_result();
   attachment = to_message(would_be);
   attachment.clear_etag();
+  if (kind != v1::Operation::ATTACH) return operation;
   attachment.clear_state();
   for (v1::AttachedInterface& one : *attachment.mutable_interfaces()) one.clear_port();
   for (v1::Device& one : *attachment.mutable_devices()) one.clear_start_arguments();
@@ -35,6 +36,10 @@ void Attachments::add_to(rpc::Server& server) {
   server.unary<v1::AttachVmRequest, v1::Operation>(
       method("AttachVm"), [this](rpc::Context call, v1::AttachVmRequest request) {
         return attach_vm(traceparent_of(call.metadata()), std::move(request));
+      });
+  server.unary<v1::UpdateAttachmentRequest, v1::Operation>(
+      method("UpdateAttachment"), [this](rpc::Context call, v1::UpdateAttachmentRequest request) {
+        return update_attachment(traceparent_of(call.metadata()), std::move(request));
       });
   server.unary<v1::DetachVmRequest, v1::Operation>(
       method("DetachVm"), [this](rpc::Context call, v1::DetachVmRequest request) {
@@ -77,9 +82,24 @@ Task<v1::Operation> Attachments::attach_vm(std::string traceparent, v1::AttachVm
   if (request.validate_only()) {
     const auto would_be = co_await agent_.check(*std::move(intent));
     if (!would_be) co_return pass(would_be);
-    co_return validated(*would_be);
+    co_return validated(v1::Operation::ATTACH, *would_be);
   }
   const auto operation = co_await agent_.attach(*intent);
+  if (!operation) co_return pass(operation);
+  co_return to_message(*operation);
+}
+
+Task<v1::Operation> Attachments::update_attachment(std::string traceparent,
+                                                   v1::UpdateAttachmentRequest request) {
+  auto intent = to_intent(request);
+  if (!intent) co_return pass(intent);
+  intent->traceparent = std::move(traceparent);
+  if (request.validate_only()) {
+    const auto would_be = co_await agent_.check(*std::move(intent));
+    if (!would_be) co_return pass(would_be);
+    co_return validated(v1::Operation::UPDATE, *would_be);
+  }
+  const auto operation = co_await agent_.update(*intent);
   if (!operation) co_return pass(operation);
   co_return to_message(*operation);
 }

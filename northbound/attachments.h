@@ -16,6 +16,7 @@ class Attachments {
 
  private:
   Task<v1::Operation> attach_vm(std::string traceparent, v1::AttachVmRequest request);
+  Task<v1::Operation> update_attachment(std::string traceparent, v1::UpdateAttachmentRequest request);
   Task<v1::Operation> detach_vm(std::string traceparent, v1::DetachVmRequest request);
   Task<v1::Attachment> get_attachment(v1::GetAttachmentRequest request);
   Task<v1::ListAttachmentsResponse> list_attachments(v1::ListAttachmentsRequest request);

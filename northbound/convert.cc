@@ -2,6 +2,7 @@
 
 #include "agent/records.h"
 #include "agent/start_arguments.h"
+#include "northbound/update_mask.h"
 
 #include <fmt/format.h>
 
@@ -21,6 +22,18 @@ v1::Attachment::State to_message(agent::AttachmentState state) {
       return v1::Attachment::QUARANTINED;
   }
   return v1::Attachment::STATE_UNSPECIFIED;
+}
+
+v1::Operation::Kind to_message(agent::OperationKind kind) {
+  switch (kind) {
+    case agent::OperationKind::kAttach:
+      return v1::Operation::ATTACH;
+    case agent::OperationKind::kDetach:
+      return v1::Operation::DETACH;
+    case agent::OperationKind::kUpdate:
+      return v1::Operation::UPDATE;
+  }
+  return v1::Operation::KIND_UNSPECIFIED;
 }
 
 v1::Step to_message(const agent::StepRecord& record) {
@@ -123,6 +136,32 @@ Result<agent::AttachIntent> to_intent(const v1::AttachVmRequest& request) {
   return intent;
 }
 
+Result<agent::UpdateIntent> to_intent(const v1::UpdateAttachmentRequest& request) {
+  Error all{.code = Code::kInvalidArgument, .message = ""};
+  const v1::Attachment& attachment = request.attachment();
+  agent::UpdateIntent intent{.attachment = take(AttachmentId::parse("attachment.id", attachment.id()), all),
+                             .etag = attachment.etag()};
+  if (!request.validate_only() || !request.request_id().empty())
+    intent.request = take(RequestId::parse("request_id", request.request_id()), all);
+  const UpdateMask mask = take(UpdateMask::parse(request.update_mask()), all);
+  for (int i = 0; i < attachment.interfaces_size(); ++i) {
+    const v1::Interface& wanted = attachment.interfaces(i).interface();
+    const std::string place = fmt::format("attachment.interfaces[{}].interface", i);
+    agent::InterfaceChange& change = intent.interfaces.emplace_back();
+    change.vpc = take(VpcId::parse(place + ".vpc", wanted.vpc()), all);
+    change.mac = take(MacAddress::parse(place + ".mac", wanted.mac()), all);
+    if (mask.rate_from_vm) change.rate_from_vm = wanted.max_rate_from_vm();
+    if (mask.rate_to_vm) change.rate_to_vm = wanted.max_rate_to_vm();
+    if (!mask.policy_groups) continue;
+    change.policy_groups.emplace();
+    for (const std::string& group : wanted.policy_groups())
+      change.policy_groups->push_back(
+          take(dataplane::PolicyGroupId::parse(place + ".policy_groups", group), all));
+  }
+  if (!all.violations.empty()) return std::unexpected(std::move(all));
+  return intent;
+}
+
 v1::Interface to_message(const agent::InterfaceIntent& intent) {
   v1::Interface message;
   message.set_vpc(intent.vpc.str());
@@ -162,8 +201,7 @@ v1::Attachment to_message(const agent::Attachment& attachment) {
 v1::Operation to_message(const agent::Operation& operation) {
   v1::Operation message;
   message.set_id(operation.id.str());
-  message.set_kind(operation.kind == agent::OperationKind::kAttach ? v1::Operation::ATTACH
-                                                                   : v1::Operation::DETACH);
+  message.set_kind(to_message(operation.kind));
   message.set_request_id(operation.request.str());
   message.set_attachment(operation.attachment.str());
   message.set_done(operation.done);

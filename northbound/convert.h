@@ -9,6 +9,8 @@ namespace berth::northbound {
 
 // INVALID_ARGUMENT naming every malformed field at once.
 Result<agent::AttachIntent> to_intent(const v1::AttachVmRequest& request);
+// The same; what update_mask does not name is not looked at.
+Result<agent::UpdateIntent> to_intent(const v1::UpdateAttachmentRequest& request);
 
 v1::Attachment to_message(const agent::Attachment& attachment);
 v1::Operation to_message(const agent::Operation& operation);

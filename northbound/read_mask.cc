@@ -58,9 +58,13 @@ void trim(Message& message, const Paths& wanted) {
 
 }  // namespace
 
+bool is_field_of_attachment(const std::string& path) {
+  return is_field(v1::Attachment::descriptor(), path);
+}
+
 Result<ReadMask> ReadMask::parse(const google::protobuf::FieldMask& mask) {
   for (const std::string& path : mask.paths()) {
-    if (!is_field(v1::Attachment::descriptor(), path))
+    if (!is_field_of_attachment(path))
       return fail_field("read_mask", "MALFORMED_MASK", "\"" + path + "\" is no field of Attachment");
   }
   return ReadMask(mask);

@@ -9,6 +9,9 @@
 
 namespace berth::northbound {
 
+// Whether the path names one, through lists, too.
+bool is_field_of_attachment(const std::string& path);
+
 class ReadMask {
  public:
   // INVALID_ARGUMENT (MALFORMED_MASK) naming the first path that is no field of Attachment.

@@ -29,17 +29,21 @@ Result<void> RuleHolder::add(const Rule& rule) {
   return {};
 }
 
-// Make before break: one of the two always matches.
+// Make before break: one of the two always matches. A packet that the old one takes after it was asked for
+// its count is in nobody's.
 Result<void> RuleHolder::replace(Held& held, const Rule& rule) {
   const std::uint32_t slot = 1 - held.slot;
   const auto installed = steering_->create(rule, slot);
   if (!installed) return pass(installed);
+  const auto last = read_one(held);
+  Count former;
+  if (last && rule.actions.count) former = {.packets = last->packets, .bytes = last->bytes};
   if (auto gone = steering_->destroy(held.installed, held.rule); !gone) {
     (void)steering_->destroy(*installed, rule);  // back to the old one alone; the caller hears why
     return gone;
   }
   unindex(held);
-  held = {.rule = rule, .installed = *installed, .slot = slot};
+  held = {.rule = rule, .installed = *installed, .slot = slot, .discount = {}, .former = former};
   index(held);
   return {};
 }
@@ -56,8 +60,8 @@ Result<void> RuleHolder::remove(const RuleKey& key) {
 void RuleHolder::discount(const DiscountRule& discount) {
   const auto found = held_.find(discount.key);
   if (found == held_.end()) return;
-  found->second.discount_packets += discount.packets;
-  found->second.discount_bytes += discount.bytes;
+  found->second.discount.packets += discount.packets;
+  found->second.discount.bytes += discount.bytes;
 }
 
 void RuleHolder::clear() {
@@ -118,8 +122,9 @@ Result<HeldRule> RuleHolder::read_one(const Held& held) const {
   if (!held.rule.actions.count) return read;
   const auto count = steering_->query(held.installed);
   if (!count) return pass(count);
-  read.packets = count->packets - std::min(count->packets, held.discount_packets);
-  read.bytes = count->bytes - std::min(count->bytes, held.discount_bytes);
+  const Count all{.packets = count->packets + held.former.packets, .bytes = count->bytes + held.former.bytes};
+  read.packets = all.packets - std::min(all.packets, held.discount.packets);
+  read.bytes = all.bytes - std::min(all.bytes, held.discount.bytes);
   return read;
 }
 

@@ -29,15 +29,20 @@ class RuleHolder {
   void clear();
 
  private:
+  struct Count {
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;
+  };
   struct Held {
     Rule rule;
     InstalledRule installed;
     // Which of the two device priorities of its own it has: the replacement takes the other one, so that
     // both can stand while packets move over (HP-05, HP-43).
     std::uint32_t slot = 0;
-    // Of its count, what is not told (DiscountRule).
-    std::uint64_t discount_packets = 0;
-    std::uint64_t discount_bytes = 0;
+    // Of its count, what is not told (DiscountRule), and what those of this key have counted that it has
+    // replaced.
+    Count discount;
+    Count former;
   };
   struct ByKey {
     bool operator()(const Held* a, const Held* b) const { return a->rule.key < b->rule.key; }

@@ -31,6 +31,8 @@ STATEMENTS = {
     "port": (rf"(?P<name>{NAME}) {ADDRESSES} mac (?P<mac>{MAC}) in (?P<vpc>{NAME})( mtu (?P<mtu>\d+))?"
              rf"( from-vm (?P<from_vm>{RATE}))?( to-vm (?P<to_vm>{RATE}))?"
              rf"( groups (?P<groups>{NAME}( {NAME})*))?"),
+    "update": (rf"(?P<name>{NAME})( from-vm (?P<from_vm>{RATE}|unlimited))?( to-vm (?P<to_vm>{RATE}|unlimited))?"
+               rf"( (?P<no_groups>no groups)| groups (?P<groups>{NAME}( {NAME})*))?"),
     "detach": rf"(?P<name>{NAME})",
     "forget": rf"(?P<table>policy|group|route|peering) of (?P<vpc>{NAME})",
     "push": r"",

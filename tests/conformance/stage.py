@@ -114,6 +114,14 @@ class Stage:
         self.ports[name] = self._guest_at(done["interfaces"][0]["port"], mac)
         self._wait_for_routes()
 
+    def do_update(self, _, name, groups="", no_groups=None, **rates):
+        self.do_push()
+        groups = [] if no_groups else groups.split() or None
+        rates = {which: "0" if rate == "unlimited" else rate for which, rate in rates.items()}
+        done = self.agent.update(self.attachments[name], groups=groups, **rates)
+        if done["state"] != "DONE":
+            raise Failed(f"updating {name}: {done}")
+
     def do_detach(self, _, name):
         with self.streams.between_rounds:
             self.ports.pop(name).close()

@@ -296,12 +296,28 @@ TYPED_TEST_P(EswitchContract, DiscountsEndWithTheRule) {
   ASSERT_TRUE(this->inject({this->frame(this->vf0)}));
   EXPECT_EQ(this->counted(rule, 2).packets, 2U);
 
-  rule.actions = {.count = true, .fate = dataplane::JumpTo{2}};
-  this->apply({dataplane::AddRule{rule}});
+  this->apply({dataplane::RemoveRule{rule.key}, dataplane::AddRule{rule}});
   EXPECT_EQ(this->counted(rule, 0).packets, 0U);
   ASSERT_TRUE(this->inject({this->frame(this->vf0)}));
   EXPECT_EQ(this->counted(rule, 1).packets, 1U);
   EXPECT_TRUE(this->apply({dataplane::DiscountRule{this->drop(this->vf1).key, 2, 120}}).front());
+}
+
+// Who pays for what a VM sends does not begin anew with another rate.
+TYPED_TEST_P(EswitchContract, AReplacementGoesOnCounting) {
+  auto rule = this->drop(this->vf0);
+  this->apply({dataplane::AddRule{rule}, dataplane::AddRule{this->entry(this->vf0)}});
+  ASSERT_TRUE(this->inject({this->frame(this->vf0), this->frame(this->vf0), this->frame(this->vf0)}));
+  ASSERT_EQ(this->counted(rule, 3).packets, 3U);
+  EXPECT_TRUE(this->apply({dataplane::DiscountRule{rule.key, 1, 60}}).front());
+  for (std::uint16_t to = 2; to <= 3; ++to) {
+    rule.actions = {.count = true, .fate = dataplane::JumpTo{to}};
+    EXPECT_TRUE(this->apply({dataplane::AddRule{rule}}).front());
+    EXPECT_EQ(this->counted(rule, to).packets, to);
+    EXPECT_EQ(this->counted(rule, to).bytes, to * 60U);
+    ASSERT_TRUE(this->inject({this->frame(this->vf0)}));
+    EXPECT_EQ(this->counted(rule, to + 1U).packets, to + 1U);
+  }
 }
 
 REGISTER_TYPED_TEST_SUITE_P(EswitchContract, ReadsBackWhatWasAdded, AddingAndRemovingAreIdempotent,
@@ -311,6 +327,7 @@ REGISTER_TYPED_TEST_SUITE_P(EswitchContract, ReadsBackWhatWasAdded, AddingAndRem
                             RefusedAnswersLeaveTheOldOnes, OnlyFunctionsThatExistAreAnswered,
                             DigestsAreThoseOfTheRulesThatAreHeld, RulesAreFoundByKey,
                             InjectedFramesTakeTheRulesOfTheirPort, InjectedFramesCountEveryTime,
-                            WrongFramesAreRefusedAsAWhole, DiscountsEndWithTheRule);
+                            WrongFramesAreRefusedAsAWhole, DiscountsEndWithTheRule,
+                            AReplacementGoesOnCounting);
 
 }  // namespace berth::testing

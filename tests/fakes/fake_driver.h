@@ -21,7 +21,8 @@ class FakeDriver : public host::FunctionDriver {
   // Functions that a VM has now.
   std::map<std::uint16_t, VmId> plugged;
   std::set<std::uint16_t> bound;
-  std::set<std::uint16_t> dirty;  // plugged once, not reset since
+  std::set<std::uint16_t> dirty;                 // plugged once, not reset since
+  std::map<std::uint16_t, std::uint64_t> rates;  // from the VM
   // Hold a VM up at these steps, if set.
   std::function<Task<void>()> before_plug;
   std::function<Task<void>()> before_unplug;
@@ -34,6 +35,7 @@ class FakeDriver : public host::FunctionDriver {
   Task<host::StepOutcome> prepare(host::PrepareArgs args) override {
     if (plugged.contains(args.function.index))
       co_return fail(Code::kFailedPrecondition, "GROUP_HELD", "a VM has it");
+    rates[args.function.index] = args.max_rate_from_vm;
     co_return co_await step("prepare");
   }
   Task<host::StepOutcome> expose(host::PrepareArgs) override { return step("expose"); }
@@ -68,6 +70,11 @@ class FakeDriver : public host::FunctionDriver {
       co_return fail(Code::kInternal, "TOLD_TO_FAIL", "reset was told to fail");
     if (!failing.contains("reset")) dirty.erase(function.index);
     co_return co_await step("reset");
+  }
+
+  Task<host::StepOutcome> set_rate(host::PrepareArgs args) override {
+    if (!failing.contains("set_rate")) rates[args.function.index] = args.max_rate_from_vm;
+    return step("set_rate");
   }
 
   // A VM that has lost what it was given.

@@ -261,9 +261,8 @@ class FakeEswitch : public dataplane::Eswitch {
       return fail(Code::kHardwareRejected, "RULE_REFUSED", "jump goes back");
     if (!rules.contains(rule.key) && rules.size() >= capacity)
       return fail(Code::kResourceExhausted, "ESWITCH_FULL", "full");
-    const auto held = rules.find(rule.key);
-    if (held != rules.end() && held->second.actions != rule.actions) forget_count(rule.key);
     rules.insert_or_assign(rule.key, rule);
+    if (!rule.actions.count) forget_count(rule.key);
     return {};
   }
 

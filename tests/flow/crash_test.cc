@@ -1,7 +1,8 @@
-// The crash matrix: berthd is killed between any two things that it does in an attach, a detach, an attach
-// that fails and a detach that ends in quarantine: after every rule, every step at the function, every write
-// to the disk and every word to the VMaaS, and while the disk is written to. The next process must bring the
-// host to where the VMaaS wants it, and tell it of each operation, always with the same outcome.
+// The crash matrix: berthd is killed between any two things that it does in an attach, a detach, an update,
+// an attach that fails and a detach that ends in quarantine: after every rule, every step at the function,
+// every write to the disk and every word to the VMaaS, and while the disk is written to. The next process
+// must bring the host to where the VMaaS wants it, and tell it of each operation, always with the same
+// outcome.
 #include "tests/flow/crash_world.h"
 
 #include <gmock/gmock.h>
@@ -27,8 +28,56 @@ Operation attach_vm_2(CrashWorld& world) {
   return world.attach(CrashWorld::intent("vm-2", 6));
 }
 
+// Another rate and another group, as the VMaaS asks for it again and again.
+agent::UpdateIntent change_of(const Operation& attached, const std::string& request, std::uint64_t rate,
+                              std::vector<dataplane::PolicyGroupId> groups) {
+  const auto named = make_interface("blue", 6);
+  return {
+      .request = RequestId::trusted(request),
+      .attachment = attached.attachment,
+      .interfaces = {
+          {.vpc = named.vpc, .mac = named.mac, .rate_from_vm = rate, .policy_groups = std::move(groups)}}};
+}
+
+const std::vector<dataplane::PolicyGroupId> kWeb{dataplane::PolicyGroupId::trusted("web")};
+
 std::vector<Scenario> scenarios() {
   return {
+      {"update",
+       [](CrashWorld& world) {
+         const Operation attached = attach_vm_2(world);
+         const Operation joined = world.update(change_of(attached, "join", 1'000'000, kWeb));
+         ASSERT_FALSE(joined.error);
+         EXPECT_EQ(joined.result->interfaces[0].intent.policy_groups, kWeb);
+         EXPECT_FALSE(world.update(change_of(attached, "leave", 2'000'000, {})).error);
+         const agent::Attachment now = world.agent->attachments().get(attached.attachment).value();
+         EXPECT_EQ(now.interfaces[0].intent.rates.from_vm, 2'000'000U);
+         EXPECT_TRUE(now.interfaces[0].intent.policy_groups.empty());
+       },
+       "",
+       {AttachmentState::kAttached, AttachmentState::kAttached}},
+      {"update_fails",
+       [](CrashWorld& world) {
+         const Operation attached = attach_vm_2(world);
+         const Operation ended = world.update(change_of(attached, "join", 1'000'000, kWeb));
+         EXPECT_EQ(ended.error.value_or(Error()).reason, "TOLD_TO_FAIL");
+         const agent::Attachment now = world.agent->attachments().get(attached.attachment).value();
+         EXPECT_EQ(now.interfaces[0].intent.rates.from_vm, 0U);
+         EXPECT_TRUE(now.interfaces[0].intent.policy_groups.empty());
+       },
+       "set_rate",
+       {AttachmentState::kAttached, AttachmentState::kAttached}},
+      // Which of the two comes first is told by the operation, and true.
+      {"update_is_withdrawn",
+       [](CrashWorld& world) {
+         const Operation attached = attach_vm_2(world);
+         const Operation ended = world.update_and_withdraw(change_of(attached, "join", 1'000'000, kWeb));
+         const agent::Attachment now = world.agent->attachments().get(attached.attachment).value();
+         EXPECT_EQ(now.interfaces[0].intent.policy_groups.empty(), ended.error.has_value());
+         EXPECT_EQ(now.interfaces[0].intent.rates.from_vm == 0, ended.error.has_value());
+       },
+       "",
+       {AttachmentState::kAttached, AttachmentState::kAttached}},
       {"attach",
        [](CrashWorld& world) { EXPECT_FALSE(attach_vm_2(world).error); },
        "",
@@ -145,7 +194,9 @@ void expect_nothing_leaks(CrashWorld& world, const Scenario& scenario) {
     states.push_back(attachment.state);
     for (const agent::Interface& one : attachment.interfaces) {
       leased.insert(one.function.index);
-      if (attachment.state == AttachmentState::kAttached) attached.insert(one.function.index);
+      if (attachment.state != AttachmentState::kAttached) continue;
+      attached.insert(one.function.index);
+      EXPECT_EQ(world.driver.rates.at(one.function.index), one.intent.rates.from_vm);
     }
   }
   EXPECT_THAT(states, ::testing::UnorderedElementsAreArray(scenario.attachments));
@@ -198,6 +249,23 @@ TEST_P(Killed, TwiceItIsTheSame) {
       if (HasFailure()) return;
     }
   }
+}
+
+// What CancelOperation has answered holds for the next process, too.
+TEST(KilledUpdate, OneThatIsWithdrawnIsTakenBackByTheNextProcess) {
+  CrashWorld world(before());
+  world.start();
+  const Operation attached = attach_vm_2(world);
+  world.eswitch.before_apply = [] { return sleep_for(std::chrono::hours(1)); };
+  const auto intent = change_of(attached, "join", 1'000'000, kWeb);
+  const auto accepted = world.run(world.agent->update(intent));
+  ASSERT_TRUE(accepted);
+  EXPECT_FALSE(world.run(world.agent->cancel(accepted->id))->done);
+  CrashWorld next(world.remains());
+  next.start();
+  const auto ended = next.run(next.agent->operations().wait(accepted->id));
+  EXPECT_EQ(ended->error.value_or(Error()).reason, "WITHDRAWN");
+  EXPECT_TRUE(ended->result->interfaces[0].intent.policy_groups.empty());
 }
 
 INSTANTIATE_TEST_SUITE_P(CrashMatrix, Killed, ::testing::ValuesIn(scenarios()),

@@ -11,6 +11,8 @@
 #include "tests/fakes/test_folder.h"
 #include "tests/fakes/whole_host.h"
 
+#include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -44,13 +46,15 @@ struct Remains {
   std::map<std::uint16_t, VmId> plugged;
   std::set<std::uint16_t> bound;
   std::set<std::uint16_t> dirty;
+  std::map<std::uint16_t, std::uint64_t> rates;
   std::vector<agent::Operation> told;
   std::set<OperationId> answer_lost;
   std::map<RequestId, OperationId> answered;  // what the northbound API has said
 
   bool is_like(const Remains& other) const {
     return disk == other.disk && rules == other.rules && plugged == other.plugged && bound == other.bound &&
-           dirty == other.dirty && told.size() == other.told.size() && answered == other.answered;
+           dirty == other.dirty && rates == other.rates && told.size() == other.told.size() &&
+           answered == other.answered;
   }
 };
 
@@ -66,6 +70,7 @@ class CrashWorld {
     driver.plugged = remains.plugged;
     driver.bound = remains.bound;
     driver.dirty = remains.dirty;
+    driver.rates = remains.rates;
     vmaas.told = remains.told;
     vmaas.answer_lost = remains.answer_lost;
   }
@@ -123,8 +128,10 @@ class CrashWorld {
   }
   void run_while(const std::function<bool()>& is_wanted) {
     io.restart();
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(1);
     while (is_wanted() && io.run_one() > 0) {
       if (after_each) after_each();
+      if (std::chrono::steady_clock::now() > give_up) die_waiting();
     }
   }
 
@@ -136,6 +143,16 @@ class CrashWorld {
     const auto id = RequestId::trusted(request);
     return follow(id, run(agent->detach({id, attachment})).value());
   }
+  agent::Operation update(const agent::UpdateIntent& intent) {
+    return follow(intent.request, run(agent->update(intent)).value());
+  }
+  // Asks, and thinks better of it.
+  agent::Operation update_and_withdraw(const agent::UpdateIntent& intent) {
+    const auto accepted = run(agent->update(intent)).value();
+    answered.emplace(intent.request, accepted.id);
+    (void)run(agent->cancel(accepted.id)).value();
+    return follow(intent.request, accepted);
+  }
   void settle() {
     run_while([&] { return agent->untold() != 0; });
   }
@@ -146,6 +163,7 @@ class CrashWorld {
                  .plugged = driver.plugged,
                  .bound = driver.bound,
                  .dirty = driver.dirty,
+                 .rates = driver.rates,
                  .told = vmaas.told,
                  .answer_lost = vmaas.answer_lost,
                  .answered = answered};
@@ -172,6 +190,16 @@ class CrashWorld {
   std::optional<agent::Agent> agent;
 
  private:
+  // Nothing can be destroyed in good order here; what is known is said.
+  [[noreturn]] void die_waiting() const {
+    fmt::print(stderr, "waited for a minute; untold: {}\n", agent->untold());
+    for (const auto& one : agent->attachments().list()) {
+      fmt::print(stderr, "  {} of {}: state {}, gate {}, operation: {}, fault: {}\n", one.id, one.vm,
+                 static_cast<int>(one.state), static_cast<int>(one.gate), one.has_operation,
+                 one.fault ? one.fault->message : "none");
+    }
+    std::abort();
+  }
   static std::vector<host::Function> functions() {
     std::vector<host::Function> all;
     for (std::uint16_t i = 0; i < kFunctions; ++i) all.push_back({.index = i});

@@ -1,6 +1,6 @@
-// Random histories: a VMaaS that attaches, detaches, retries, withdraws and gives up, a controller that
-// pushes, functions and an eSwitch that refuse, and a berthd that is killed in between. When the dust has
-// settled, what the VMaaS was told and what is on the host must agree.
+// Random histories: a VMaaS that attaches, updates, detaches, retries, withdraws and gives up, a controller
+// that pushes, functions and an eSwitch that refuse, and a berthd that is killed in between. When the dust
+// has settled, what the VMaaS was told and what is on the host must agree.
 //
 //   BERTH_HISTORIES=10000 BERTH_SEED=1 flow_agent --gtest_filter=Histories.*
 #include "base/task_group.h"
@@ -29,7 +29,7 @@ class History {
 
   void live(int actions) {
     for (int i = 0; i < actions; ++i) {
-      switch (below(10)) {
+      switch (below(12)) {
         case 0:
         case 1:
           ask_attach();
@@ -53,6 +53,10 @@ class History {
         case 8:
           ask_cancel();
           break;
+        case 9:
+        case 10:
+          ask_update();
+          break;
         default:
           run_some(below(60));
       }
@@ -67,6 +71,10 @@ class History {
     end_calls();
     for (const auto& [request, intent] : attaches_) {
       const auto accepted = world_->run(world_->agent->attach(intent));
+      if (accepted) finish(request, *accepted);
+    }
+    for (const auto& [request, intent] : updates_) {
+      const auto accepted = world_->run(world_->agent->update(intent));
       if (accepted) finish(request, *accepted);
     }
     for (const auto& [request, intent] : detaches_) {
@@ -112,10 +120,14 @@ class History {
           EXPECT_TRUE(owners.emplace(address, one.id).second) << address.str() << " is that of two";
       }
     }
-    for (const auto& [id, end] : ends) {
-      const agent::Attachment* now = world_->agent->attachments().find(end.attachment);
-      if (now == nullptr || end.kind != OperationKind::kAttach) continue;
-      EXPECT_EQ(now->interfaces[0].intent, end.result->interfaces[0].intent) << "not what was told";
+    for (const auto& [attachment, last] : last_told(ends)) {
+      const agent::Attachment* now = world_->agent->attachments().find(attachment);
+      if (now == nullptr) continue;
+      for (std::size_t i = 0; i < now->interfaces.size(); ++i) {
+        const agent::Interface& one = now->interfaces[i];
+        EXPECT_EQ(one.intent, last.result->interfaces[i].intent) << "not what was told";
+        EXPECT_EQ(world_->driver.rates.at(one.function.index), one.intent.rates.from_vm);
+      }
     }
     std::set<std::uint16_t> plugged;
     for (const auto& [function, vm] : world_->driver.plugged) plugged.insert(function);
@@ -129,6 +141,17 @@ class History {
     }
     EXPECT_GE(world_->agent->vpcs().version(), accepted_version_);
     EXPECT_EQ(world_->on_disk().attachments.size(), attached.size());
+  }
+
+  // The last attach or update of each attachment, whether it succeeded or not, but for attaches that did not.
+  static std::map<AttachmentId, Operation> last_told(const std::map<OperationId, Operation>& ends) {
+    std::map<AttachmentId, Operation> last;
+    for (const auto& [id, end] : ends) {
+      if (end.kind == OperationKind::kDetach || !end.result) continue;
+      const auto [known, is_new] = last.emplace(end.attachment, end);
+      if (!is_new && known->second.revision < end.revision) known->second = end;
+    }
+    return last;
   }
 
  private:
@@ -185,6 +208,26 @@ class History {
     detaches_.emplace(intent.request, intent);
     call(intent.request, world_->agent->detach(intent));
   }
+  void ask_update() {
+    const auto all = world_->agent->attachments().list();
+    if (all.empty()) return;
+    const agent::Attachment& of = all[below(static_cast<unsigned>(all.size()))];
+    agent::UpdateIntent intent{.request = RequestId::trusted(fmt::format("update-{}", ++requests_)),
+                               .attachment = of.id};
+    for (const agent::Interface& one : of.interfaces) {
+      if (below(2) == 0) continue;
+      agent::InterfaceChange& change = intent.interfaces.emplace_back(
+          agent::InterfaceChange{.vpc = one.intent.vpc, .mac = one.intent.mac});
+      if (below(2) == 0) change.rate_from_vm = below(3) * 1'000'000;
+      if (below(2) == 0) continue;
+      change.policy_groups.emplace();
+      for (const auto& group : groups()) {
+        if (below(2) == 0) change.policy_groups->push_back(group.id);
+      }
+    }
+    updates_.emplace(intent.request, intent);
+    call(intent.request, world_->agent->update(intent));
+  }
   void ask_cancel() {
     if (world_->answered.empty()) return;
     auto known = world_->answered.begin();
@@ -196,8 +239,11 @@ class History {
     auto known = world_->answered.begin();
     std::advance(known, below(static_cast<unsigned>(world_->answered.size())));
     const auto attach = attaches_.find(known->first);
+    const auto update = updates_.find(known->first);
     if (attach != attaches_.end()) {
       call(known->first, world_->agent->attach(attach->second));
+    } else if (update != updates_.end()) {
+      call(known->first, world_->agent->update(update->second));
     } else {
       call(known->first, world_->agent->detach(detaches_.at(known->first)));
     }
@@ -253,8 +299,8 @@ class History {
   }
 
   void change_weather() {
-    static constexpr std::array<const char*, 6> kSteps = {"prepare", "expose", "bind",
-                                                          "plug",    "unplug", "reset"};
+    static constexpr std::array<const char*, 7> kSteps = {"prepare", "expose", "bind",    "plug",
+                                                          "unplug",  "reset",  "set_rate"};
     world_->driver.failing.clear();
     world_->eswitch.refuse_add = nullptr;
     if (below(2) == 0) world_->driver.failing = {kSteps[below(kSteps.size())]};
@@ -281,6 +327,7 @@ class History {
   std::unique_ptr<CrashWorld> world_;
   std::unique_ptr<TaskGroup> calls_;
   std::map<RequestId, agent::AttachIntent> attaches_;
+  std::map<RequestId, agent::UpdateIntent> updates_;
   std::map<RequestId, agent::DetachIntent> detaches_;
   unsigned requests_ = 0;
   std::uint64_t version_ = 0;

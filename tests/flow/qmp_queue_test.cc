@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/json.hpp>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -49,8 +51,10 @@ class QmpQueue : public ::testing::Test {
       co_await say(R"({"QMP": {"version": {}, "capabilities": []}})");
       if (served_.size() < waiting_.size()) continue;
       std::array<char, 1024> asked;
-      co_await served_.back().async_read_some(asio::buffer(asked), asio::use_awaitable);
-      co_await say(R"({"return": {}, "id": "1"})");
+      const auto size = co_await served_.back().async_read_some(asio::buffer(asked), asio::use_awaitable);
+      const auto command = boost::json::parse(std::string_view(asked.data(), size)).as_object();
+      co_await say(boost::json::serialize(
+          boost::json::object{{"return", boost::json::object()}, {"id", command.at("id")}}));
     }
   }
   asio::awaitable<void> say(std::string line) {

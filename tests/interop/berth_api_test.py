@@ -70,6 +70,7 @@ class Roles(ApiCase):
         for method, request in (("AttachVm", self.intent("vm-9", "10.1.0.9")),
                                 ("AttachVm", self.intent("vm-9", "10.1.0.9", validate_only=True)),
                                 ("DetachVm", north.DetachVmRequest(request_id="r-9", attachment="att-9")),
+                                ("UpdateAttachment", north.UpdateAttachmentRequest(request_id="r-9")),
                                 ("CancelOperation", north.CancelOperationRequest(operation="op-9"))):
             with self.subTest(method), self.refused("PERMISSION_DENIED", "ROLE_MAY_NOT"):
                 self.call(method, request, north.Operation, role="operator")
@@ -102,6 +103,91 @@ class Health(ApiCase):
         wait_until(lambda: self.health() == "NOT_SERVING", 10, "berthd says that it serves, without an eSwitch")
         self.agent.start_holder()
         wait_until(lambda: self.health() == "SERVING", 10, "berthd does not serve again")
+
+
+class Updates(ApiCase):
+    RATE, GROUPS = "interfaces.interface.max_rate_from_vm", "interfaces.interface.policy_groups"
+
+    def update(self, attachment, *paths, request_id=None, validate_only=False, role="vmaas"):
+        if request_id is None:
+            request_id = f"change-{attachment.id.replace(' ', '-')}"
+        return self.call("UpdateAttachment", self.north.UpdateAttachmentRequest(
+            request_id=request_id, attachment=attachment, update_mask={"paths": paths},
+            validate_only=validate_only), self.north.Operation, role)
+
+    def test_what_was_read_is_changed_and_sent_back(self):
+        before = self.get(self.attached("vm-1", "10.1.0.5", "10.2.0.6").attachment)
+        wanted = self.north.Attachment()
+        wanted.CopyFrom(before)
+        wanted.interfaces[1].interface.max_rate_from_vm = 10**9
+        wanted.interfaces[1].interface.mtu_bytes = 999  # the mask does not name it
+        begun = self.update(wanted, self.RATE)
+        self.assertEqual(begun.kind, self.north.Operation.UPDATE)
+        ended = self.wait(begun)
+        self.assertFalse(ended.HasField("error"), ended.error)
+        now = self.get(before.id)
+        self.assertEqual([one.interface.max_rate_from_vm for one in now.interfaces], [0, 10**9])
+        self.assertEqual(now.interfaces[1].interface.mtu_bytes, before.interfaces[1].interface.mtu_bytes)
+        self.assertEqual(now.state, self.north.Attachment.ATTACHED)
+        self.assertEqual(ended.result.etag, now.etag)
+        self.assertNotEqual(now.etag, before.etag)
+        self.assertEqual(self.update(wanted, self.RATE).id, begun.id)
+        with self.refused("ABORTED", "ETAG_MISMATCH"):
+            self.update(wanted, self.RATE, request_id=f"another-{before.id}")
+        latest = self.list_operations(attachment=before.id).operations[0]
+        self.assertEqual((latest.id, latest.kind), (begun.id, self.north.Operation.UPDATE))
+
+    def test_an_interface_is_known_by_its_vpc_and_mac_in_any_place(self):
+        attached = self.attached("vm-1", "10.1.0.5", "10.2.0.6")
+        wanted = self.north.Attachment(id=attached.attachment)
+        wanted.interfaces.add().interface.CopyFrom(self.interface("10.2.0.6", max_rate_from_vm=7 * 10**6))
+        self.wait(self.update(wanted, self.RATE))
+        self.assertEqual([one.interface.max_rate_from_vm for one in self.get(attached.attachment).interfaces],
+                         [0, 7 * 10**6])
+
+    def test_masks(self):
+        attachment = self.get(self.attached("vm-1", "10.1.0.5").attachment)
+        for paths, reason in (([], "MASK_EMPTY"), (["interfaces.interface.mac"], "FIELD_IMMUTABLE"),
+                              (["devices"], "FIELD_IMMUTABLE"), (["interfaces"], "FIELD_IMMUTABLE"),
+                              ([self.RATE, "state"], "FIELD_IMMUTABLE"), (["interfaces.rate"], "MALFORMED_MASK"),
+                              (["*"], "MALFORMED_MASK")):
+            with self.subTest(paths), self.refused("INVALID_ARGUMENT", reason, ["update_mask"]):
+                self.update(attachment, *paths)
+        self.assertEqual(self.get(attachment.id), attachment)
+
+    def test_what_is_refused_names_its_field(self):
+        attachment = self.get(self.attached("vm-1", "10.1.0.5").attachment)
+        place = "attachment.interfaces[0].interface"
+        wrong = self.north.Attachment(id="att 1")
+        wrong.interfaces.add().interface.CopyFrom(self.north.Interface(vpc="blue", mac="red", policy_groups=["a b"]))
+        with self.refused("INVALID_ARGUMENT", "MALFORMED_ID", ["attachment.id", f"{place}.mac",
+                                                                f"{place}.policy_groups"]):
+            self.update(wrong, self.GROUPS)
+        wrong.CopyFrom(attachment)
+        wrong.interfaces[0].interface.mac = "02:00:00:00:01:99"
+        with self.refused("NOT_FOUND", "INTERFACE_UNKNOWN"):
+            self.update(wrong, self.RATE)
+        wrong.CopyFrom(attachment)
+        wrong.interfaces[0].interface.policy_groups.append("nobody")
+        with self.refused("NOT_FOUND", "POLICY_GROUP_UNKNOWN"):
+            self.update(wrong, self.GROUPS)
+        with self.refused("INVALID_ARGUMENT", "NO_INTERFACE", ["attachment.interfaces"]):
+            self.update(self.north.Attachment(id=attachment.id), self.RATE)
+        with self.refused("NOT_FOUND", "ATTACHMENT_UNKNOWN"):
+            self.update(self.north.Attachment(id="att-0", interfaces=attachment.interfaces), self.RATE)
+        self.assertEqual(self.get(attachment.id), attachment)
+
+    def test_one_that_is_only_asked_about_does_nothing(self):
+        attachment = self.get(self.attached("vm-1", "10.1.0.5").attachment)
+        wanted = self.north.Attachment()
+        wanted.CopyFrom(attachment)
+        wanted.interfaces[0].interface.max_rate_from_vm = 10**9
+        asked = self.update(wanted, self.RATE, request_id="", validate_only=True)
+        self.assertEqual((asked.id, asked.done, asked.kind, asked.result.etag),
+                         ("", True, self.north.Operation.UPDATE, ""))
+        self.assertEqual(asked.result.interfaces[0].interface.max_rate_from_vm, 10**9)
+        self.assertEqual(asked.result.state, self.north.Attachment.ATTACHED)
+        self.assertEqual(self.get(attachment.id), attachment)
 
 
 class SeveralInterfaces(ApiCase):

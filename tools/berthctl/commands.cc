@@ -19,7 +19,8 @@ std::string northbound_method(const char* name) {
   return std::string("berth.northbound.v1.Attachments/") + name;
 }
 
-// The operation's end, printed; its error becomes the command's.
+}  // namespace
+
 Task<void> follow(rpc::Channel& channel, v1::Operation operation, std::chrono::milliseconds timeout,
                   Format format) {
   v1::GetOperationRequest request;
@@ -33,8 +34,6 @@ Task<void> follow(rpc::Channel& channel, v1::Operation operation, std::chrono::m
   }
   co_return Result<void>();
 }
-
-}  // namespace
 
 Task<void> attach(rpc::Channel& channel, AttachArgs args, Format format) {
   v1::AttachVmRequest request;

@@ -23,6 +23,10 @@ struct AttachArgs {
   std::chrono::milliseconds timeout{10000};
 };
 
+// Waits for the operation, and prints its end; its error becomes the command's.
+Task<void> follow(rpc::Channel& channel, northbound::v1::Operation operation,
+                  std::chrono::milliseconds timeout, Format format);
+
 // Waits for the operation; its failure is the command's.
 Task<void> attach(rpc::Channel& channel, AttachArgs args, Format format);
 Task<void> detach(rpc::Channel& channel, std::string attachment, std::string request_id,

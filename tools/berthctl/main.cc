@@ -3,6 +3,7 @@
 #include "tools/berthctl/commands.h"
 #include "tools/berthctl/doctor.h"
 #include "tools/berthctl/session.h"
+#include "tools/berthctl/update.h"
 
 #include <functional>
 #include <random>
@@ -84,6 +85,12 @@ int main(int argc, char** argv) {
   attach_app->add_option("--timeout", timeout_seconds, "e.g. 10s")
       ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::UNIT_REQUIRED));
 
+  UpdateArgs update_args;
+  auto* update_app = add_update(app, update_args);
+  update_app->add_option("--request-id", request_id, "a retry repeats it; default: random");
+  update_app->add_option("--timeout", timeout_seconds, "e.g. 10s")
+      ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::UNIT_REQUIRED));
+
   std::string attachment;
   auto* detach_app = app.add_subcommand("detach", "detach and wait (role vmaas)");
   detach_app->add_option("attachment", attachment)->required();
@@ -92,7 +99,7 @@ int main(int argc, char** argv) {
       ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::UNIT_REQUIRED));
 
   std::string operation;
-  auto* cancel_app = app.add_subcommand("cancel", "withdraw an attach that runs (role vmaas)");
+  auto* cancel_app = app.add_subcommand("cancel", "withdraw an attach or an update that runs (role vmaas)");
   cancel_app->add_option("operation", operation)->required();
   std::uint32_t operation_count = 20;
   auto* operations_app = app.add_subcommand("operations", "what runs, and what has ended, the latest first");
@@ -179,9 +186,12 @@ int main(int argc, char** argv) {
   }
   attach_args.request_id = request_id;
   attach_args.timeout = timeout;
+  update_args.request_id = request_id;
+  update_args.timeout = timeout;
 
   std::function<Task<void>(rpc::Channel&)> command;
   if (*attach_app) command = [&](rpc::Channel& channel) { return attach(channel, attach_args, format); };
+  if (*update_app) command = [&](rpc::Channel& channel) { return update(channel, update_args, format); };
   if (*detach_app)
     command = [&](rpc::Channel& channel) { return detach(channel, attachment, request_id, timeout, format); };
   if (*cancel_app) command = [&](rpc::Channel& channel) { return cancel(channel, operation, format); };

@@ -34,7 +34,16 @@ const char* state_text(const v1::Operation& operation) {
 }
 
 const char* kind_text(const v1::Operation& operation) {
-  return operation.kind() == v1::Operation::ATTACH ? "attach" : "detach";
+  switch (operation.kind()) {
+    case v1::Operation::ATTACH:
+      return "attach";
+    case v1::Operation::DETACH:
+      return "detach";
+    case v1::Operation::UPDATE:
+      return "update";
+    default:
+      return "operation";
+  }
 }
 
 const char* kind_text(const v1::Port& port) {

@@ -167,6 +167,14 @@ class Agent:
         words += [word for option, value in options.items() if value is not None for word in (option, value)]
         return self.ask("vmaas", "attach", "--vm", vm, "--vpc", vpc, "--mac", mac, *words)[-1]
 
+    def update(self, attachment, from_vm=None, to_vm=None, groups=None):
+        """Of an attachment with one interface. None: as it is."""
+        options = {"--max-rate-from-vm": from_vm, "--max-rate-to-vm": to_vm}
+        words = [word for option, value in options.items() if value is not None for word in (option, value)]
+        words += [word for group in groups or () for word in ("--policy-group", group)]
+        words += ["--clear-policy-groups"] if groups == [] else []
+        return self.ask("vmaas", "update", attachment, *words)[-1]
+
     def detach(self, attachment):
         return self.ask("vmaas", "detach", attachment)[-1]
 

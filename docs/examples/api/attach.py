@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A VM with two interfaces, there and back: the northbound API from Python, with generated messages.
+"""A VM with two interfaces, there, faster, and back: the northbound API from Python, with generated messages.
 
     protoc -I proto --python_out=gen --grpc_out=gen --plugin=protoc-gen-grpc=$(which grpc_python_plugin) \\
         proto/berth/northbound/v1/attachments.proto
@@ -52,8 +52,14 @@ def main():
         for one in attachment.interfaces:
             print(attachment.vm, one.interface.vpc, one.port.function, one.port.socket)
 
+        # While it runs: as it was read, but for what the mask names. The etag: or somebody else has changed it.
+        attachment.interfaces[1].interface.max_rate_from_vm = 10**9
+        updated = finish(berth, berth.UpdateAttachment(api.UpdateAttachmentRequest(
+            request_id=str(uuid.uuid4()), attachment=attachment,
+            update_mask={"paths": ["interfaces.interface.max_rate_from_vm"]}), timeout=DEADLINE))
+
         finish(berth, berth.DetachVm(api.DetachVmRequest(
-            request_id=str(uuid.uuid4()), attachment=attachment.id, etag=attachment.etag), timeout=DEADLINE))
+            request_id=str(uuid.uuid4()), attachment=attachment.id, etag=updated.result.etag), timeout=DEADLINE))
         print("detached", attachment.id)
 
 

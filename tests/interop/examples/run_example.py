@@ -39,7 +39,7 @@ def play(agent, command):
                            capture_output=True, text=True, timeout=60)
     print(ended.stdout + ended.stderr, end="")
     operations = agent.ask("vmaas", "operations")
-    done = [(one["kind"], one.get("error")) for one in operations]
+    done = [(one["kind"], one.get("error")) for one in operations if one["kind"] != "update" or one.get("error")]
     said = [line.split()[:2] for line in ended.stdout.splitlines()]
     if ended.returncode:
         return f"exit code {ended.returncode}"
@@ -47,7 +47,7 @@ def play(agent, command):
         return f"it said {said}"
     if done != [("detach", None), ("attach", None)]:
         return f"berthd has done {done}"
-    attached = operations[1]["interfaces"]
+    attached = operations[-1]["interfaces"]
     if [one["network_class"] for one in attached] != ["COMPUTE", "STORAGE"]:
         return f"berthd attached {attached}"
     return f"still there: {agent.list()}" if agent.list() else None

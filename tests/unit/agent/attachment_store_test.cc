@@ -135,5 +135,50 @@ TEST_F(AttachmentStoreTest, WhoIsWithdrawnIsNoRivalAndLeavesItsSuccessorAlone) {
   EXPECT_EQ(ids(store.rivals_of(vm, intent)), (Ids{"att-z"}));
 }
 
+// Both of its sets are an interface's while it is updated; with the end of the update one of them is.
+TEST_F(AttachmentStoreTest, AnInterfaceThatIsUpdatedIsInBothOfItsSets) {
+  const auto named = [](const std::vector<std::string>& names) {
+    std::vector<dataplane::PolicyGroupId> ids;
+    for (const std::string& name : names) ids.push_back(dataplane::PolicyGroupId::trusted(name));
+    return ids;
+  };
+  for (const std::uint8_t number : std::initializer_list<std::uint8_t>{10, 11}) {
+    Attachment attachment = make(fmt::format("att-{}", number), "blue", number);
+    attachment.interfaces[0].intent.policy_groups = named({"a"});
+    store.insert(attachment);
+  }
+  const auto id = AttachmentId::trusted("att-10");
+  const auto begin = [&](const std::vector<std::string>& groups) {
+    store.find(id)->update.emplace();
+    store.find(id)->interfaces[0].other = InterfaceValues{.policy_groups = named(groups)};
+    store.join_other_sets(id);
+    return store.find(id)->interfaces[0].other->policy_set;
+  };
+  EXPECT_EQ(begin({"b"}), 2U) << "the lowest that nobody has";
+  EXPECT_EQ(ids(store.list_with_policy_set(1)), (Ids{"att-10", "att-11"}));
+  EXPECT_EQ(ids(store.list_with_policy_set(2)), (Ids{"att-10"}));
+  store.end_update(id);
+  EXPECT_EQ(ids(store.list_with_policy_set(1)), (Ids{"att-10", "att-11"})) << "it was taken back";
+  EXPECT_EQ(ids(store.list_with_policy_set(2)), Ids());
+  EXPECT_FALSE(store.find(id)->interfaces[0].other);
+
+  EXPECT_EQ(begin({"b"}), 2U);
+  keep_values(*store.find(id));
+  store.end_update(id);
+  EXPECT_EQ(ids(store.list_with_policy_set(1)), (Ids{"att-11"})) << "it was kept";
+  EXPECT_EQ(ids(store.list_with_policy_set(2)), (Ids{"att-10"}));
+  EXPECT_EQ(store.find(id)->interfaces[0].policy_set, 2U);
+
+  EXPECT_EQ(begin({"b"}), 2U) << "another rate, and the same groups";
+  keep_values(*store.find(id));
+  store.end_update(id);
+  EXPECT_EQ(ids(store.list_with_policy_set(2)), (Ids{"att-10"}));
+  EXPECT_EQ(begin({}), 0U);
+  keep_values(*store.find(id));
+  store.end_update(id);
+  EXPECT_EQ(ids(store.list_with_policy_set(2)), Ids());
+  EXPECT_EQ(store.find(id)->interfaces[0].policy_set, 0U);
+}
+
 }  // namespace
 }  // namespace berth::agent

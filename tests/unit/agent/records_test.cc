@@ -2,6 +2,7 @@
 
 #include "tests/fakes/whole_host.h"
 #include "tests/unit/agent/schema_4.h"
+#include "tests/unit/agent/schema_5.h"
 
 #include <gtest/gtest.h>
 
@@ -38,7 +39,7 @@ Attachment attachment_of_schema_4() {
           .fault = Error{Code::kUnavailable, "the guest has not let go", "STILL_CONNECTED"}};
 }
 
-Attachment attachment() {
+Attachment attachment_of_schema_5() {
   Attachment with_more = attachment_of_schema_4();
   with_more.interfaces[0].intent.policy_groups = {dataplane::PolicyGroupId::trusted("web"),
                                                   dataplane::PolicyGroupId::trusted("all")};
@@ -72,7 +73,7 @@ void expect_same(const Attachment& found, const Attachment& wanted) {
 }
 
 SavedAttachment saved_attachment() {
-  return {.attachment = attachment(),
+  return {.attachment = attachment_of_schema_5(),
           .operation = OperationId::trusted("op-1"),
           .request = RequestId::trusted("req-2"),
           .fingerprint = "what was asked",
@@ -94,7 +95,7 @@ FinishedOperation finished_operation() {
                         .done = true,
                         .error = Error{Code::kHardwareRejected, "refused", "RULE_REFUSED"},
                         .total = std::chrono::microseconds(1234567),
-                        .result = attachment()};
+                        .result = attachment_of_schema_5()};
   finished.fingerprint = "what was asked";
   return finished;
 }
@@ -171,9 +172,57 @@ TEST(Records, ThoseOfSchema4AreRead) {
   EXPECT_EQ(operation->fingerprint, "what was asked");
 }
 
+TEST(Records, ThoseOfSchema5AreRead) {
+  const auto attachment = parse_attachment_record(schema_4::bytes_of(schema_5::kAttachment));
+  ASSERT_TRUE(attachment) << attachment.error().message;
+  expect_same(attachment->attachment, attachment_of_schema_5());
+  EXPECT_FALSE(attachment->attachment.update);
+  EXPECT_EQ(etag_of(attachment->attachment), schema_5::kEtag);
+  const auto operation = parse_operation_record(schema_4::bytes_of(schema_5::kOperation));
+  ASSERT_TRUE(operation) << operation.error().message;
+  EXPECT_EQ(operation->operation.kind, OperationKind::kDetach);
+  expect_same(*operation->operation.result, attachment_of_schema_5());
+}
+
+// What is half-way begins anew where it is not kept: nothing of its policy sets is known to the next process.
+TEST(Records, AnUpdateIsReadAsItWasWritten) {
+  SavedAttachment wanted = saved_attachment();
+  wanted.attachment.state = AttachmentState::kAttached;
+  wanted.attachment.update = Update{.stage = UpdateStage::kMoved, .is_unwanted = true};
+  wanted.attachment.interfaces[1].other =
+      InterfaceValues{.rates = {.from_vm = 7, .to_vm = 1ULL << 40U},
+                      .policy_groups = {dataplane::PolicyGroupId::trusted("mail")},
+                      .policy_set = 9};
+  auto found = parse_attachment_record(format_record(wanted));
+  ASSERT_TRUE(found) << found.error().message;
+  expect_same(found->attachment, [&] {
+    Attachment open = wanted.attachment;
+    open.gate = Gate::kOpen;
+    return open;
+  }());
+  ASSERT_TRUE(found->attachment.update);
+  EXPECT_EQ(found->attachment.update->stage, UpdateStage::kAccepted);
+  EXPECT_TRUE(found->attachment.update->is_unwanted);
+  EXPECT_TRUE(found->attachment.update->may_be_withdrawn);
+  EXPECT_FALSE(found->attachment.interfaces[0].other);
+  ASSERT_TRUE(found->attachment.interfaces[1].other);
+  EXPECT_EQ(found->attachment.interfaces[1].other->rates, wanted.attachment.interfaces[1].other->rates);
+  EXPECT_EQ(found->attachment.interfaces[1].other->policy_groups,
+            wanted.attachment.interfaces[1].other->policy_groups);
+  EXPECT_EQ(found->attachment.interfaces[1].other->policy_set, 0U);
+  EXPECT_EQ(etag_of(found->attachment), etag_of(wanted.attachment));
+
+  wanted.attachment.update = Update{.stage = UpdateStage::kKept};
+  found = parse_attachment_record(format_record(wanted));
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->attachment.update->stage, UpdateStage::kKept);
+  EXPECT_FALSE(found->attachment.update->may_be_withdrawn);
+  EXPECT_FALSE(found->attachment.interfaces[1].other) << "nobody needs what it was";
+}
+
 TEST(Records, AnEtagIsThatOfSchema4AsLongAsThereIsNothingNewInIt) {
   EXPECT_EQ(etag_of(attachment_of_schema_4()), schema_4::kEtag);
-  Attachment other = attachment();
+  Attachment other = attachment_of_schema_5();
   EXPECT_NE(etag_of(other), schema_4::kEtag);
   const std::string before = etag_of(other);
   other.interfaces[0].intent.policy_groups.pop_back();

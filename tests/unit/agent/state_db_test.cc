@@ -6,6 +6,7 @@
 #include "tests/fakes/test_folder.h"
 #include "tests/fakes/whole_host.h"
 #include "tests/unit/agent/schema_4.h"
+#include "tests/unit/agent/schema_5.h"
 
 #include <fstream>
 #include <iterator>
@@ -167,7 +168,30 @@ TEST_F(StateDbTest, TheSchemaBeforePolicyGroupsIsTakenOverWithItsRows) {
     EXPECT_EQ(state->vpcs.at(VpcId::trusted("blue"))->policy_version, 9);
     EXPECT_TRUE(state->freed_addresses.empty());
   }
-  EXPECT_EQ(SqliteDatabase::open(folder / "state.db")->query_integer("PRAGMA user_version"), 5);
+  EXPECT_EQ(SqliteDatabase::open(folder / "state.db")->query_integer("PRAGMA user_version"), 6);
+}
+
+TEST_F(StateDbTest, TheSchemaBeforeUpdatesIsTakenOverWithItsRows) {
+  {
+    EXPECT_TRUE(StateDb::open(folder));
+  }
+  {
+    auto file = SqliteDatabase::open(folder / "state.db").value();
+    ASSERT_TRUE(file.execute("PRAGMA user_version = 5"));
+    const auto put = [&](std::string_view sql, std::string_view hex) {
+      return file.prepare(sql)->bind_record(schema_4::bytes_of(hex)).run().has_value();
+    };
+    ASSERT_TRUE(put("INSERT INTO attachments VALUES ('att-1', ?1)", schema_5::kAttachment));
+    ASSERT_TRUE(put("INSERT INTO operations VALUES (1, 'op-1', 'req-2', 0, ?1)", schema_5::kOperation));
+  }
+  for (int i = 0; i < 2; ++i) {
+    const auto state = StateDb::open(folder)->load();
+    ASSERT_TRUE(state) << state.error().message;
+    ASSERT_EQ(state->attachments.size(), 1U);
+    EXPECT_EQ(state->attachments[0].attachment.interfaces[0].policy_set, 70000U);
+    EXPECT_EQ(state->operations.size(), 1U);
+  }
+  EXPECT_EQ(SqliteDatabase::open(folder / "state.db")->query_integer("PRAGMA user_version"), 6);
 }
 
 TEST_F(StateDbTest, FreedAddressesAreKeptInTheOrderInWhichTheyWereFreed) {

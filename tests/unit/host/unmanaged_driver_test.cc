@@ -29,6 +29,7 @@ TEST(UnmanagedDriver, NoStepIsTakenAndNoneSaysThatItWas) {
   expect_not_ours("unplug", driver.unplug(vf, vm));
   expect_not_ours("unbind", driver.unbind(vf));
   expect_not_ours("reset", driver.reset(vf));
+  expect_not_ours("set_rate", driver.set_rate({.function = vf}));
   EXPECT_TRUE(testing::run_until_done(io, driver.find_drift({.function = vf}, vm))->empty());
 }
 
