@@ -98,13 +98,12 @@ class HolderKilled(Faults):
         self.assertEqual(set(outcomes.values()), {None})
         HOST.settle({vm: "ATTACHED" for vm in vms()})
 
-    def test_detaches_under_way_come_to_their_end(self):
+    def test_detaches_under_way_wait_for_it_and_succeed(self):
         accepted = {vm: HOST.vmaas.attach(vm) for vm in vms()}
         attachments = {vm: HOST.vmaas.wait(call.result().id).result().attachment for vm, call in accepted.items()}
         outcomes = self.burst(lambda vm: HOST.vmaas.detach(attachments[vm]))
-        self.assertEqual({outcomes[vm] for vm in vms()[:HELD]}, {"ESWITCH_AWAY"})
-        self.assertLessEqual(set(outcomes.values()), {None, "ESWITCH_AWAY"})
-        HOST.settle({})  # those that ended with an error, too, when their functions have been proven clean
+        self.assertEqual(set(outcomes.values()), {None})
+        HOST.settle({})
 
     def test_one_that_hangs_holds_up_what_needs_it_and_berthd_answers(self):
         with Held(HOST.agent.holder):
