@@ -67,7 +67,7 @@ UpdateWorkflow::UpdateWorkflow(Services& services, const SavedAttachment& halfwa
                                            intent_.attachment, intent_.traceparent});
   services_.attachments.join_other_sets(intent_.attachment);
   attachment().has_operation = true;
-  place_.emplace(services_.turns.queue_up_again(attachment().interfaces.front().intent.vpc, attachment().vm));
+  place_.emplace(services_.turns.queue_up_again(tenant(), attachment().vm));
 }
 
 Task<Operation> UpdateWorkflow::accept() {
@@ -201,8 +201,7 @@ Task<StepOutcome> UpdateWorkflow::resolve() {
   if (!good) co_return pass(good);
   auto room = reserve_rules();
   if (!room) co_return pass(room);
-  const VpcId& tenant = attachment().interfaces.front().intent.vpc;
-  auto place = services_.turns.queue_up(tenant, attachment().vm);
+  auto place = services_.turns.queue_up(tenant(), attachment().vm);
   if (!place) co_return pass(place);
   room_.emplace(*std::move(room));
   place_.emplace(*std::move(place));

@@ -66,6 +66,7 @@ class UpdateWorkflow {
   std::vector<InterfaceIntent> wanted() const;
   SavedAttachment row();
   SavedAttachment row_at_end();
+  const VpcId& tenant() { return attachment().interfaces.front().intent.vpc; }
   bool is_kept() { return attachment().update->stage == UpdateStage::kKept; }
   Attachment& attachment() { return *services_.attachments.find(intent_.attachment); }
   friend struct UpdateSteps;

@@ -18,13 +18,18 @@ agent::UpdateIntent faster(const AttachmentId& id, std::uint8_t number, std::uin
           .interfaces = {{.vpc = named.vpc, .mac = named.mac, .rate_from_vm = rate}}};
 }
 
-TEST(VfUpdate, ThePfKeepsTheNewRateAndTheMacStays) {
-  VfHost host;
-  VfLife life(host);
+// Of vm-1, with 2 Mbit/s.
+AttachmentId attach_slow(VfLife& life) {
   life.set_up();
   auto wanted = VfLife::intent("vm-1", 5);
   wanted.interfaces[0].rates.from_vm = 2'000'000;
-  const auto id = life.attach(wanted)->attachment;
+  return life.attach(wanted)->attachment;
+}
+
+TEST(VfUpdate, ThePfKeepsTheNewRateAndTheMacStays) {
+  VfHost host;
+  VfLife life(host);
+  const auto id = attach_slow(life);
   const auto plugged = host.vms.plugged;
   const auto writes = host.kernel->writes().size();
   host.attributes.settings.at({kPf, 0}).mac = mac("02:00:00:00:00:99");  // nobody touches it
@@ -42,10 +47,7 @@ TEST(VfUpdate, ThePfKeepsTheNewRateAndTheMacStays) {
 TEST(VfUpdate, ARateThatThePfRefusesIsNobodys) {
   VfHost host;
   VfLife life(host);
-  life.set_up();
-  auto wanted = VfLife::intent("vm-1", 5);
-  wanted.interfaces[0].rates.from_vm = 2'000'000;
-  const auto id = life.attach(wanted)->attachment;
+  const auto id = attach_slow(life);
   const auto rules = host.eswitch.rules;
   host.attributes.refuses = true;
   const auto accepted = life.run(life.agent.update(faster(id, 5, 7'000'000)));
